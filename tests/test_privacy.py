@@ -1,0 +1,395 @@
+"""Keys of orders in a real SQLite file, redaction by destroying them, and the side doors: files and logs."""
+
+from __future__ import annotations
+
+import io
+import logging
+import multiprocessing
+import os
+import sqlite3
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from zenv import credentials, privacy
+from zenv.errors import Bug, Busy, KeyUnavailable, Refused, SettingsError, WrongLedger
+from zenv.facts import PERSONAL_FIELDS
+from zenv.privacy import REDACTED, KeyBook
+
+MASTER = bytes(range(32))
+PERSON = dict.fromkeys(privacy.PERSONAL_FIELDS, "") | {
+    "name": "Marker-Name-Żółć",
+    "line1": "Marker-Street 1",
+    "phone": "Marker-Phone",
+    "email": "marker@marketplace.amazon.example",
+}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> KeyBook:
+    return KeyBook(tmp_path / "keys.db", lambda: MASTER)
+
+
+def wrapped_keys(path: Path) -> dict[str, bytes]:
+    lib = privacy.sqlite_library()
+    connection = lib.connect(path)
+    rows = connection.execute("SELECT key_id, wrapped FROM order_key").fetchall()
+    connection.close()
+    return dict(rows)
+
+
+def bytes_in(folder: Path) -> bytes:
+    """Every byte of every file in the folder: the key book, its journal, and whatever else was left."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+# --- keys
+
+
+def test_what_was_sealed_opens_in_another_process_of_the_same_ledger(book: KeyBook) -> None:
+    key_id = book.new_key()
+    sealed = book.seal(key_id, PERSON)
+    assert KeyBook(book.path, lambda: MASTER).open(key_id, sealed) == PERSON
+    assert b"arker" not in sealed
+    assert b"arker" not in bytes_in(book.path.parent)
+
+
+def test_a_later_change_of_the_person_is_sealed_under_the_same_key(book: KeyBook) -> None:
+    key_id = book.new_key()
+    book.seal(key_id, PERSON)
+    moved = PERSON | {"line1": "Marker-Street 2"}
+    assert book.open(key_id, book.seal(key_id, moved)) == moved
+
+
+def test_many_orders_are_opened_in_their_order_redacted_ones_among_them(book: KeyBook) -> None:
+    key_ids = book.new_keys(5)
+    kept = [(key_id, book.seal(key_id, PERSON | {"name": key_id})) for key_id in key_ids]
+    book.destroy([key_ids[1], key_ids[3]])
+    shown = [person["name"] for person in book.open_many(reversed(kept))]
+    assert shown == [key_ids[4], REDACTED, key_ids[2], REDACTED, key_ids[0]]
+
+
+def test_new_keys_are_on_the_disk_before_their_ids_are_known(book: KeyBook) -> None:
+    key_ids = book.new_keys(3)
+    assert wrapped_keys(book.path).keys() == set(key_ids)
+
+
+def test_keys_lie_wrapped_and_a_wrapped_key_opens_for_no_other_order(book: KeyBook) -> None:
+    one, other = book.new_keys(2)
+    sealed = book.seal(other, PERSON)
+    connection = sqlite3.connect(book.path)
+    connection.execute(
+        "UPDATE order_key SET wrapped = (SELECT wrapped FROM order_key WHERE key_id = ?) WHERE key_id = ?",
+        (one, other),
+    )
+    connection.commit()
+    connection.close()
+    with pytest.raises(KeyUnavailable, match="moved"):
+        book.open(other, sealed)
+
+
+def test_personal_data_does_not_open_under_the_key_of_another_order(book: KeyBook) -> None:
+    one, other = book.new_keys(2)
+    with pytest.raises(KeyUnavailable) as caught:
+        book.open(other, book.seal(one, PERSON))
+    assert "arker" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_key_book_of_another_master_key_stays_closed(book: KeyBook) -> None:
+    key_id = book.new_key()
+    sealed = book.seal(key_id, PERSON)
+    with pytest.raises(KeyUnavailable):
+        KeyBook(book.path, lambda: bytes(32)).open(key_id, sealed)
+
+
+def test_a_field_that_redaction_does_not_know_is_not_sealed(book: KeyBook) -> None:
+    with pytest.raises(Bug) as caught:
+        book.seal(book.new_key(), {"nickname": "Marker"})
+    assert "arker" not in str(caught.value)
+
+
+def test_the_sealed_fields_are_the_personal_fields_of_a_recipient() -> None:
+    assert privacy.PERSONAL_FIELDS == PERSONAL_FIELDS
+
+
+# --- redaction
+
+
+def test_A31_to_A38_with_its_key_gone_every_personal_field_reads_REDACTED(book: KeyBook) -> None:
+    key_id = book.new_key()
+    sealed = book.seal(key_id, PERSON)
+    assert book.destroy([key_id]) == 1
+    assert book.open(key_id, sealed) == dict.fromkeys(PERSONAL_FIELDS, "REDACTED")
+
+
+def test_A38_redacted_orders_are_shown_without_any_key_store(book: KeyBook) -> None:
+    def no_key() -> bytes:
+        raise KeyUnavailable("locked")
+
+    key_id = book.new_key()
+    sealed = book.seal(key_id, PERSON)
+    book.destroy([key_id])
+    assert KeyBook(book.path, no_key).open(key_id, sealed) == privacy.redacted()
+
+
+def test_a_redacted_order_is_not_sealed_again(book: KeyBook) -> None:
+    key_id = book.new_key()
+    book.destroy([key_id])
+    with pytest.raises(Refused, match="redacted"):
+        book.seal(key_id, PERSON)
+
+
+def test_destroying_twice_or_nothing_is_no_error(book: KeyBook) -> None:
+    key_id = book.new_key()
+    assert [book.destroy([key_id]), book.destroy([key_id]), book.destroy([])] == [1, 0, 0]
+
+
+def test_no_byte_of_a_destroyed_key_stays_in_the_files(book: KeyBook) -> None:
+    key_ids = book.new_keys(400)
+    key_ids += [book.new_key() for _ in range(20)]
+    before = wrapped_keys(book.path)
+    gone = key_ids[::3]
+    for start in range(0, len(gone), 7):
+        book.destroy(gone[start : start + 7])
+    left = bytes_in(book.path.parent)
+    assert [key_id for key_id in gone if key_id.encode() in left] == []
+    assert [key_id for key_id in gone if before[key_id][20:44] in left] == []
+    kept = set(key_ids) - set(gone)
+    assert all(before[key_id] in left for key_id in kept), "the search itself finds nothing"
+
+
+def test_a_copy_of_the_sealed_data_stays_closed_once_the_key_is_gone(book: KeyBook, tmp_path: Path) -> None:
+    """A backup holds the ledger but no keys: restored beside a new key book, it shows nobody."""
+    key_id = book.new_key()
+    backup = book.seal(key_id, PERSON)
+    restored = KeyBook(tmp_path / "restored" / "keys.db", lambda: MASTER)
+    restored.path.parent.mkdir(mode=0o700)
+    assert restored.open(key_id, backup) == privacy.redacted()
+
+
+# --- the file
+
+
+def test_the_key_book_and_its_journal_are_closed_to_other_users(book: KeyBook) -> None:
+    book.new_key()
+    assert {path.name for path in book.path.parent.iterdir()} == {"keys.db", "keys.db-journal"}
+    assert {path.stat().st_mode & 0o777 for path in book.path.parent.iterdir()} == {0o600}
+
+
+def test_a_key_book_that_others_can_open_is_refused(book: KeyBook) -> None:
+    book.new_key()
+    book.path.chmod(0o640)
+    with pytest.raises(SettingsError, match="other users can open"):
+        book.new_key()
+
+
+def test_another_programs_database_is_left_alone(book: KeyBook) -> None:
+    connection = sqlite3.connect(book.path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    book.path.chmod(0o600)
+    with pytest.raises(WrongLedger, match="not a key book"):
+        book.new_key()
+    assert b"order_key" not in book.path.read_bytes()
+
+
+def test_a_file_that_is_no_database_is_left_alone(book: KeyBook) -> None:
+    book.path.write_text("shopping list\n" * 100)
+    book.path.chmod(0o600)
+    with pytest.raises(WrongLedger):
+        book.new_key()
+    assert book.path.read_text() == "shopping list\n" * 100
+
+
+def test_a_key_book_of_a_newer_zenv_is_left_alone(book: KeyBook) -> None:
+    book.new_key()
+    connection = sqlite3.connect(book.path)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(WrongLedger, match="newer zenv"):
+        book.new_key()
+
+
+def test_a_key_book_held_by_another_process_is_busy(book: KeyBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy, "BUSY_TIMEOUT_S", 0.05)
+    book.new_key()
+    holder = privacy.sqlite_library().connect(book.path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(Busy, match="another process"):
+        book.new_key()
+    holder.close()
+    book.new_key()
+
+
+def test_a_missing_folder_is_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be made"):
+        KeyBook(tmp_path / "nowhere" / "keys.db", lambda: MASTER).new_key()
+
+
+def make_keys(path: Path, count: int) -> list[str]:
+    book = KeyBook(path, lambda: MASTER)
+    return [book.new_key() for _ in range(count)]
+
+
+def test_processes_make_keys_in_one_new_book_at_once_and_none_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "keys.db"
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        made = [key_id for ids in pool.starmap(make_keys, [(path, 25)] * 3) for key_id in ids]
+    assert len(made) == 75
+    assert wrapped_keys(path).keys() == set(made)
+
+
+def test_nothing_of_a_person_or_a_key_shows_in_reprs_and_errors(book: KeyBook) -> None:
+    key_id = book.new_key()
+    assert MASTER.hex() not in repr(book)
+    book.path.chmod(0o640)
+    with pytest.raises(SettingsError) as caught:
+        book.seal(key_id, PERSON) and book.open(key_id, b"")
+    assert "arker" not in "".join(traceback.format_exception(caught.value))
+
+
+# --- folders and files
+
+
+def test_a_new_folder_and_its_parents_are_ours_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        privacy.private_folder(tmp_path / "share" / "zenv")
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "share", tmp_path / "share" / "zenv"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("mode", "fine"), [(0o700, True), (0o755, True), (0o770, False), (0o702, False)])
+def test_a_folder_others_can_write_into_is_refused(tmp_path: Path, mode: int, fine: bool) -> None:
+    folder = tmp_path / "zenv"
+    folder.mkdir()
+    folder.chmod(mode)
+    if fine:
+        assert privacy.private_folder(folder) == folder
+    else:
+        with pytest.raises(SettingsError, match="other users can write"):
+            privacy.private_folder(folder)
+
+
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "zenv").touch()
+    with pytest.raises(SettingsError, match="not a folder"):
+        privacy.private_folder(tmp_path / "zenv")
+    with pytest.raises(SettingsError, match="cannot be made"):
+        privacy.private_folder(tmp_path / "zenv" / "below")
+
+
+def test_a_new_file_is_ours_alone_and_an_existing_one_keeps_its_content(tmp_path: Path) -> None:
+    path = privacy.private_file(tmp_path / "ledger.db")
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("content")
+    assert privacy.private_file(path).read_text() == "content"
+
+
+def test_a_symbolic_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError, match="not a regular file"):
+        privacy.private_file(tmp_path / "link")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+# --- text and logs
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Zażółć gęślą 東京 🚚", "Zażółć gęślą 東京 🚚"),
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("one\r\ntwo\tthree\x85four", "one two three four"),
+        ("\x00\x07\x7f\x9b31m", "31m"),
+        ("", ""),
+    ],
+)
+def test_control_characters_are_stripped_and_words_stay_apart(text: str, clean: str) -> None:
+    assert privacy.strip_control(text) == clean
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What a handler writes that knows nothing of redaction."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    root, factory, level = logging.getLogger(), logging.getLogRecordFactory(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield written
+    root.removeHandler(handler)
+    root.setLevel(level)
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("GET https://s3.example/doc?X-Sig=marker&b=1 200", "GET https://s3.example/doc?*** 200"),
+        ('"GET /feeds?token=marker HTTP/1.1" 200', '"GET /feeds?*** HTTP/1.1" 200'),
+        ("https://user:marker@proxy.example:8080/", "https://***@proxy.example:8080/"),
+        ("refresh_token=Atzr|IwEBmarker-_x, next", "refresh_token=Atzr|***, next"),
+        ("header Atza|marker", "header Atza|***"),
+        ("client amzn1.oa2-cs.v1.marker", "client amzn1.oa2-cs.***"),
+        ("the pass is s3cr3t marker/+!", "the pass is ***"),
+        ("form: s3cr3t%20marker%2F%2B%21", "form: ***"),
+        (
+            "3 orders recorded; why? see https://docs.example/x",
+            "3 orders recorded; why? see https://docs.example/x",
+        ),
+    ],
+)
+def test_a_log_line_shows_no_query_token_or_known_secret(log: io.StringIO, line: str, shown: str) -> None:
+    privacy.quiet_libraries(["s3cr3t marker/+!"])
+    logging.getLogger("some.library").warning("%s", line)
+    logging.getLogger().info(line)
+    assert log.getvalue() == f"{shown}\n{shown}\n"
+
+
+def test_a_secret_learned_later_is_masked_in_tracebacks_too(log: io.StringIO) -> None:
+    net = privacy.quiet_libraries()
+    net.learn("marker-secret")
+    try:
+        raise ValueError("bad answer for marker-secret")
+    except ValueError:
+        logging.getLogger("zenv.sync").exception("failed with %r", ["marker-secret"], stack_info=True)
+    assert "marker" not in log.getvalue()
+    assert "ValueError: bad answer for ***" in log.getvalue()
+    assert "failed with ['***']" in log.getvalue()
+
+
+def test_a_short_or_empty_secret_does_not_hide_plain_words(log: io.StringIO) -> None:
+    privacy.quiet_libraries(["", "or"])
+    logging.getLogger().info("orders of today")
+    assert log.getvalue() == "orders of today\n"
+
+
+def test_a_wrong_log_call_does_not_stop_the_work(log: io.StringIO) -> None:
+    privacy.quiet_libraries(["marker-secret"])
+    logging.getLogger().info("%d orders, marker-secret", "three")
+    assert log.getvalue() == "a log line could not be put together: '%d orders, ***'\n"
+
+
+def test_httpx_no_longer_logs_urls(log: io.StringIO) -> None:
+    privacy.quiet_libraries()
+    for name in ("httpx", "httpcore.http11"):
+        logging.getLogger(name).info("HTTP Request: GET https://s3.example/doc")
+    assert log.getvalue() == ""
+
+
+def test_the_repr_of_the_filter_shows_no_secret() -> None:
+    assert "marker" not in repr(privacy.RedactingFilter(["marker-secret"]))
+
+
+def test_a_key_is_never_taken_from_the_wrong_purpose(book: KeyBook) -> None:
+    """Who gets at the secrets' sub-key cannot open personal data with it."""
+    key_id = book.new_key()
+    wrapped = wrapped_keys(book.path)[key_id]
+    with pytest.raises(KeyUnavailable):
+        credentials.unseal(credentials.sub_key(MASTER, "secrets"), wrapped, f"order_key|{key_id}|wrapped")
