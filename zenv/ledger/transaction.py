@@ -1,0 +1,150 @@
+"""One writing transaction: what was touched is settled when it commits, and nobody can forget it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, Delete, Insert, Row, Table, Update, func, select
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlmodel import SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+from zenv.ledger.models import Place
+
+if TYPE_CHECKING:
+    from zenv.privacy import KeyBook
+
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row whose columns are read by name."""
+
+
+def utcnow() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The SQL table behind a model; bulk work goes through it, not through objects."""
+    found: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it at run time
+    return found
+
+
+def row(model: type[SQLModel], **values: Any) -> dict[str, Any]:
+    """A full row for a bulk insert: the model's defaults with `values` over them."""
+    return _defaults(model) | values
+
+
+@cache
+def _defaults(model: type[SQLModel]) -> dict[str, Any]:
+    optional = {name: said.default for name, said in model.model_fields.items() if not said.is_required()}
+    # An id is given by the database, except where the row has a fixed one.
+    return {name: value for name, value in optional.items() if not (name == "id" and value is None)}
+
+
+@dataclass
+class Transaction:
+    """What an operation may use: SQL, the time, who acts, the keys of personal data."""
+
+    sql: Connection
+    now: datetime
+    actor: str
+    keys: KeyBook
+    touched: set[int] = field(default_factory=set)
+    resting: set[int] = field(default_factory=set)
+    """Order lines that gave their units up in this transaction and are not filled again by it."""
+    _places: dict[tuple[int | None, str], int] = field(default_factory=dict)
+    _whereabouts: dict[int, tuple[int | None, str]] = field(default_factory=dict)
+
+    def touch(self, *items: int | None) -> None:
+        """Stock or demand of these items changed: fill waiting lines and tell the channels at commit."""
+        self.touched.update(item for item in items if item is not None)
+
+    def tell(self, connection: int, kind: str, subject: int) -> None:
+        """Owe a remote a message about this subject."""
+        from zenv.ledger import outbox
+
+        outbox.queue(self, [(connection, kind, subject)])
+
+    def place(self, warehouse: int, state: str) -> int:
+        """The id of a warehouse's place in this state."""
+        if not self._places:
+            self.whereabouts(1)
+            self._places = {where: number for number, where in self._whereabouts.items()}
+        return self._places[warehouse, state]
+
+    def whereabouts(self, place: int) -> tuple[int | None, str]:
+        """The warehouse and state of a place; no warehouse for the world outside."""
+        if not self._whereabouts:
+            places = table(Place).c
+            for number, owner, state in self.sql.execute(select(places.id, places.warehouse_id, places.state)):
+                self._whereabouts[number] = (owner, state)
+        return self._whereabouts[place]
+
+    def forget_places(self) -> None:
+        """A warehouse was added: read the places again."""
+        self._places.clear()
+        self._whereabouts.clear()
+
+    def insert(self, model: type[SQLModel], rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert full rows (see `row`) in one go."""
+        self.many(table(model).insert(), list(rows))
+
+    def many(self, statement: Insert | Update | Delete, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run one statement for each row, all with the same columns; the number of rows it changed.
+
+        The statement is compiled as SQLAlchemy would, but handed to the driver with all its rows at once: its
+        own executemany spends more time on parameters than SQLite on the rows.
+        """
+        if not rows:
+            return 0
+        text, columns, constants = _compiled(statement, tuple(rows[0]))
+        filled = rows if not constants else [constants | dict(row) for row in rows]
+        values = [tuple([as_stored(row[name]) if time else row[name] for name, time in columns]) for row in filled]
+        return self.sql.exec_driver_sql(text, values).rowcount
+
+
+Columns = list[tuple[str, bool]]
+_compiled_before: dict[tuple[int, tuple[str, ...]], tuple[Any, str, Columns, dict[str, Any]]] = {}
+
+
+def _compiled(
+    statement: Insert | Update | Delete, names: tuple[str, ...]
+) -> tuple[str, Columns, dict[str, Any]]:
+    """The statement's text, its parameters in their order with whether each is a time, and its constants."""
+    # Module-level statements live as long as the program; `insert()` of a table is looked up by the table.
+    key = (id(statement.table) if isinstance(statement, Insert) and _is_plain(statement) else id(statement), names)
+    if key not in _compiled_before:
+        compiled = statement.compile(dialect=SQLiteDialect(paramstyle="qmark"), column_keys=list(names))
+        order = compiled.positiontup or []
+        columns = [(name, isinstance(compiled.binds[name].type, UTCDateTime)) for name in order]
+        constants = {name: compiled.binds[name].value for name in order if name not in names}
+        _compiled_before[key] = (statement, str(compiled), columns, constants)
+    return _compiled_before[key][1:]
+
+
+def _is_plain(statement: Insert) -> bool:
+    return getattr(statement, "_post_values_clause", None) is None
+
+
+def as_stored(at: datetime | None) -> str | None:
+    """A time as the ledger keeps it: UTC, to the microsecond."""
+    return None if at is None else at.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column` is one of `values`, however many there are, in one parameter."""
+    each = func.json_each(json.dumps(list(values))).table_valued("value")
+    return column.in_(select(each.c.value))
+
+
+def in_chunks(ids: Iterable[Any], size: int = 500) -> Iterable[list[Any]]:
+    """Lists of at most `size`, because a database takes only so many parameters."""
+    rest = list(ids)
+    for start in range(0, len(rest), size):
+        yield rest[start : start + size]

@@ -1,0 +1,184 @@
+-- The read contract: these views keep their names and columns from one version of zenv to the next.
+-- Anyone may read them (`zenv sql`, or any SQLite tool); list commands read nothing else.
+-- Money is in minor units beside its currency. Times are UTC.
+
+CREATE VIEW warehouses AS
+SELECT w.id AS warehouse_id, w.name AS warehouse, w.kind, w.rank, w.active,
+       (SELECT COALESCE(SUM(l.on_hand + l.picked + l.in_transit), 0) FROM level l WHERE l.warehouse_id = w.id) AS units
+  FROM warehouse w;
+
+CREATE VIEW open_lines AS
+SELECT ol.id AS line_id, o.id AS order_id, o.number, o.state, o.hold, o.placed_at, ol.item_id, ol.listing_id, ol.sku,
+       ol.quantity - ol.cancelled - ol.shipped AS open,
+       r.warehouse_id, COALESCE(r.quantity, 0) AS reserved, COALESCE(r.picked, 0) AS picked
+  FROM order_line ol
+  JOIN customer_order o ON o.id = ol.order_id
+  LEFT JOIN reservation r ON r.line_id = ol.id
+ WHERE o.state IN ('pending', 'ready', 'part_shipped') AND o.fulfilled_by = 'merchant'
+   AND ol.quantity - ol.cancelled - ol.shipped > 0;
+
+CREATE VIEW levels AS
+SELECT i.sku, i.name, w.name AS warehouse, l.on_hand, l.picked, l.in_transit
+  FROM level l
+  JOIN warehouse w ON w.id = l.warehouse_id
+  JOIN item i ON i.id = l.item_id;
+
+CREATE VIEW availability AS
+SELECT i.id AS item_id, i.sku, i.name,
+       COALESCE(s.on_hand, 0) AS on_hand, COALESCE(s.picked, 0) AS picked, COALESCE(s.in_transit, 0) AS in_transit,
+       COALESCE(d.demand, 0) AS demand, COALESCE(d.waiting, 0) AS waiting,
+       MAX(0, COALESCE(s.on_hand, 0) - COALESCE(d.unpicked, 0)) AS available
+  FROM item i
+  LEFT JOIN (SELECT l.item_id, SUM(l.on_hand) AS on_hand, SUM(l.picked) AS picked, SUM(l.in_transit) AS in_transit
+               FROM level l JOIN warehouse w ON w.id = l.warehouse_id
+              WHERE w.kind = 'own' GROUP BY l.item_id) s ON s.item_id = i.id
+  LEFT JOIN (SELECT item_id, SUM(open) AS demand, SUM(open - reserved) AS waiting, SUM(open - picked) AS unpicked
+               FROM open_lines WHERE item_id IS NOT NULL GROUP BY item_id) d ON d.item_id = i.id;
+
+CREATE VIEW items AS
+SELECT i.sku, i.gtin, i.name, p.sku AS parent, i.attributes, i.unit_cost,
+       (SELECT currency FROM company) AS currency, i.weight_grams, i.active,
+       a.on_hand, a.demand, a.available,
+       (SELECT COUNT(*) FROM listing l WHERE l.item_id = i.id) AS listings
+  FROM item i
+  JOIN availability a ON a.item_id = i.id
+  LEFT JOIN item p ON p.id = i.parent_id;
+
+CREATE VIEW listings AS
+SELECT c.name AS connection, l.sku, i.sku AS item, l.name, l.asin, l.gtin, l.fulfilled_by, l.status, l.parent_sku AS parent,
+       l.attributes, l.price, l.currency, l.channel_quantity AS live, l.observed_at, l.submitted, l.submitted_at, l.applied_at,
+       CASE WHEN l.item_id IS NULL THEN 'unlinked'
+            WHEN l.fulfilled_by <> 'merchant' OR l.is_parent THEN 'not pushed'
+            WHEN l.submitted IS NULL THEN 'never sent'
+            WHEN l.applied_at IS NULL THEN 'submitted'
+            WHEN l.channel_quantity <> l.submitted THEN 'mismatch'
+            ELSE 'applied' END AS stock_state
+  FROM listing l
+  JOIN connection c ON c.id = l.connection_id
+  LEFT JOIN item i ON i.id = l.item_id;
+
+CREATE VIEW movements AS
+SELECT m.id AS movement, m.at, i.sku, m.quantity,
+       COALESCE(sw.name || ' ', '') || sp.state AS source,
+       COALESCE(dw.name || ' ', '') || dp.state AS destination,
+       m.reason, m.reference, m.actor, m.note
+  FROM movement m
+  JOIN item i ON i.id = m.item_id
+  JOIN place sp ON sp.id = m.source_id LEFT JOIN warehouse sw ON sw.id = sp.warehouse_id
+  JOIN place dp ON dp.id = m.destination_id LEFT JOIN warehouse dw ON dw.id = dp.warehouse_id;
+
+CREATE VIEW transfers AS
+SELECT t.id AS transfer, i.sku, s.name AS source, d.name AS destination, t.quantity, t.arrived,
+       t.quantity - t.arrived AS under_way, t.sent_at
+  FROM transfer t
+  JOIN item i ON i.id = t.item_id
+  JOIN warehouse s ON s.id = t.source_id
+  JOIN warehouse d ON d.id = t.destination_id;
+
+CREATE VIEW orders AS
+SELECT o.number, COALESCE(c.name, '') AS connection,
+       CASE WHEN o.hold <> '' AND o.state IN ('pending', 'ready', 'part_shipped') THEN 'on hold'
+            WHEN o.cancelling = 'requested' OR (o.cancelling = 'accepted' AND o.state <> 'cancelled') THEN 'cancelling'
+            ELSE o.state END AS state,
+       o.hold, o.channel_status, o.marketplace, o.placed_at, o.ship_by, o.shipped_at, o.completed_at, o.cancelled_at,
+       (SELECT SUM(quantity) FROM order_line WHERE order_id = o.id) AS units,
+       (SELECT SUM(quantity - cancelled - shipped) FROM order_line WHERE order_id = o.id) AS open,
+       o.total, o.currency, o.city, o.region, o.postcode, o.country
+  FROM customer_order o
+  LEFT JOIN connection c ON c.id = o.connection_id;
+
+CREATE VIEW order_lines AS
+SELECT o.number, ol.remote_id AS line, ol.sku, i.sku AS item, ol.name, ol.quantity, ol.cancelled, ol.shipped,
+       w.name AS warehouse, COALESCE(r.quantity, 0) AS reserved, COALESCE(r.picked, 0) AS picked, ol.price, ol.tax, o.currency
+  FROM order_line ol
+  JOIN customer_order o ON o.id = ol.order_id
+  LEFT JOIN item i ON i.id = ol.item_id
+  LEFT JOIN reservation r ON r.line_id = ol.id
+  LEFT JOIN warehouse w ON w.id = r.warehouse_id;
+
+CREATE VIEW shipments AS
+SELECT o.number, s.reference AS package, w.name AS warehouse, s.carrier, s.service, s.tracking, s.shipped_at,
+       (SELECT SUM(quantity) FROM shipment_line WHERE shipment_id = s.id) AS units,
+       CASE WHEN o.connection_id IS NULL THEN 'nobody to tell'
+            WHEN s.elsewhere THEN 'shipped elsewhere'
+            WHEN s.confirmed_at IS NOT NULL THEN 'confirmed'
+            ELSE COALESCE((SELECT m.state FROM message m WHERE m.kind = 'shipment' AND m.subject = s.id), 'not told') END AS told,
+       s.confirmed_at
+  FROM shipment s
+  JOIN customer_order o ON o.id = s.order_id
+  LEFT JOIN warehouse w ON w.id = s.warehouse_id;
+
+CREATE VIEW connections AS
+SELECT c.name AS connection, c.kind, c.external_id, c.region, c.status, c.marketplaces, c.home_marketplace, c.endpoint, c.sandbox,
+       (SELECT GROUP_CONCAT(w.name, ', ') FROM stock_source s JOIN warehouse w ON w.id = s.warehouse_id
+         WHERE s.connection_id = c.id) AS stock_from,
+       c.handling_days, c.buffer, c.with_fulfilled, c.high_frequency, c.adopt_new, c.consent_at, c.consent_scope,
+       CAST(180 - (julianday('now') - julianday(c.secret_set_at)) AS INTEGER) AS secret_days_left,
+       (SELECT COUNT(*) FROM listing l WHERE l.connection_id = c.id) AS listings,
+       (SELECT COUNT(*) FROM message m WHERE m.connection_id = c.id) AS owed
+  FROM connection c;
+
+CREATE VIEW runs AS
+SELECT r.id AS run, c.name AS connection, r.task, r.started_at, r.ended_at, r.outcome, r.items, r.orders, r.sent, r.failed, r.note
+  FROM run r
+  JOIN connection c ON c.id = r.connection_id;
+
+CREATE VIEW run_failures AS
+SELECT f.run_id AS run, c.name AS connection, f.kind, f.remote_id, f.reason, f.settled_at
+  FROM run_failure f
+  JOIN run r ON r.id = f.run_id
+  JOIN connection c ON c.id = r.connection_id;
+
+CREATE VIEW messages AS
+SELECT m.id AS message, c.name AS connection, m.kind,
+       CASE m.kind WHEN 'stock_level' THEN (SELECT l.sku FROM listing l WHERE l.id = m.subject)
+                   WHEN 'shipment' THEN (SELECT o.number || '/' || s.reference FROM shipment s
+                                           JOIN customer_order o ON o.id = s.order_id WHERE s.id = m.subject)
+                   ELSE (SELECT o.number FROM customer_order o WHERE o.id = m.subject) END AS subject,
+       m.state, m.attempts, m.not_before, m.remote_ref, m.reason, m.queued_at
+  FROM message m
+  JOIN connection c ON c.id = m.connection_id;
+
+CREATE VIEW inbox AS
+SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credentials of ' || c.name AS text,
+       'zenv connections login ' || c.name AS command
+  FROM connection c WHERE c.status = 'needs_login'
+UNION ALL
+SELECT 'secret', c.name, 'the client secret of ' || c.name || ' expires in '
+       || MAX(0, CAST(180 - (julianday('now') - julianday(c.secret_set_at)) AS INTEGER)) || ' days',
+       'zenv connections login ' || c.name
+  FROM connection c
+ WHERE c.status <> 'needs_login' AND c.kind = 'amazon' AND julianday('now') - julianday(c.secret_set_at) > 150
+UNION ALL
+SELECT 'unlinked', c.name, COUNT(*) || ' listings of ' || c.name || ' match no item'
+       || CASE WHEN SUM(EXISTS (SELECT 1 FROM order_line ol JOIN customer_order o ON o.id = ol.order_id
+                                 WHERE ol.listing_id = l.id AND o.state IN ('pending', 'ready', 'part_shipped'))) > 0
+               THEN '; orders wait for them' ELSE '' END,
+       'zenv items unconfirmed'
+  FROM listing l JOIN connection c ON c.id = l.connection_id
+ WHERE l.item_id IS NULL AND l.status <> 'deleted' GROUP BY c.id
+UNION ALL
+SELECT 'cancel request', o.number, 'the buyer of ' || o.number || ' asks to cancel', 'zenv orders cancel ' || o.number || ' --reason buyer_request'
+  FROM customer_order o
+ WHERE o.buyer_wants_cancel <> '' AND o.cancelling = '' AND o.state IN ('pending', 'ready', 'part_shipped')
+UNION ALL
+SELECT 'cancel refused', o.number, 'the cancellation of ' || o.number || ' was refused', 'zenv orders show ' || o.number
+  FROM customer_order o WHERE o.cancelling = 'refused' AND o.state IN ('pending', 'ready', 'part_shipped')
+UNION ALL
+SELECT 'backorder', l.number, 'order ' || l.number || ' waits for ' || (l.open - l.reserved) || ' x ' || l.sku,
+       'zenv stock receive ' || l.sku || ' ' || (l.open - l.reserved)
+  FROM open_lines l WHERE l.item_id IS NOT NULL AND l.open > l.reserved
+UNION ALL
+SELECT 'parked', v.kind || ' ' || v.subject, v.connection || ' refused ' || v.kind || ' ' || v.subject || ': ' || v.reason,
+       'zenv sync retry ' || v.message
+  FROM messages v WHERE v.state = 'parked'
+UNION ALL
+SELECT 'mismatch', l.sku, l.connection || ' shows ' || l.live || ' of ' || l.sku || ' where it was told ' || l.submitted,
+       'zenv items why ' || l.item
+  FROM listings l WHERE l.stock_state = 'mismatch'
+UNION ALL
+SELECT 'failed record', f.kind || ' ' || f.remote_id, f.connection || ': ' || f.kind || ' ' || f.remote_id || ': ' || f.reason,
+       'zenv sync show ' || f.run
+  FROM run_failures f WHERE f.settled_at IS NULL
+UNION ALL
+SELECT n.kind, n.subject, n.text, n.command FROM notice n WHERE n.settled_at IS NULL;
