@@ -54,7 +54,7 @@ class NewCompany:
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         return False
     return True
 
@@ -162,6 +162,8 @@ def open_book(
     if not (home / LEDGER).is_file():
         raise NotFound(f"There is no ledger in {home}.", "zenv init")
     privacy.private_folder(home)
+    with plain_errors():
+        sqlite.open_ours(home / LEDGER).close()
     book = Book(home, actor, clock, busy_seconds)
     try:
         with plain_errors():

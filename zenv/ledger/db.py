@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
-from zenv.errors import Busy, DiskTrouble, WrongLedger, ZenvError
 from zenv.ledger import sqlite
 
 
@@ -40,23 +39,8 @@ def plain_errors() -> Iterator[None]:
     """Turn what SQLite says of locks, disks and broken files into zenv's own errors."""
     try:
         yield
+    except sqlite.module.DatabaseError as error:
+        raise sqlite.plain(error) from None
     except DatabaseError as error:
-        raise _plain(error) from None
-
-
-def _plain(error: DatabaseError) -> ZenvError | DatabaseError:
-    said = str(error.orig)
-    if not isinstance(error, OperationalError):
-        if "not a database" in said or "malformed" in said:
-            return WrongLedger("The ledger file is damaged.", "Keep the file and restore a backup.")
-        return error
-    if "locked" in said or "busy" in said:
-        return Busy("Another zenv is writing to the ledger. Nothing was changed.", "Run the command again.")
-    if "disk" in said or "full" in said or "I/O" in said:
-        return DiskTrouble(
-            f"The disk of the ledger does not take the change ({said}). Nothing was changed.",
-            "Make room on the disk, then run the command again.",
-        )
-    if "readonly" in said or "unable to open" in said:
-        return DiskTrouble("The ledger file cannot be written.", "Check who owns the folder.")
-    return error
+        said = sqlite.plain(error.orig) if error.orig is not None else error
+        raise (error if said is error.orig else said) from None

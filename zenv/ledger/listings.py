@@ -70,6 +70,14 @@ def _bound(sql: Connection, connection: int, skus: Iterable[str]) -> dict[str, t
     return found
 
 
+def quantity_moved(t: Transaction, listing_ids: Iterable[int | None]) -> None:
+    """A sale or a cancellation changed the remote's own quantity: what it was told last is not what it shows now,
+    so it is told again, even the same number (a sale and a delivery of as many units cancel out here, not there).
+    """
+    for chunk in in_chunks({listing for listing in listing_ids if listing is not None}):
+        t.sql.execute(listings.update().where(listings.c.id.in_(chunk)).values(submitted=None, submitted_handling=None))
+
+
 def confirm(t: Transaction, listing_sku: str | None = None, connection: str | None = None) -> int:
     """Make a new item of an unlinked listing, or of all of them, each opening with its stock (F6, F9).
 

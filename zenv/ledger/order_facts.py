@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from zenv.facts import OrderFact, OrderLineFact
 from zenv.ledger import listings
@@ -118,6 +118,7 @@ def _insert(t: Transaction, page: Page, new: Sequence[OrderFact]) -> None:
     rows = [_line_row(page, fact, line, bound[line.sku]) for fact in new for line in fact.lines]
     t.insert(OrderLine, rows)
     t.touch(*(line["item_id"] for line in rows))
+    listings.quantity_moved(t, [line["listing_id"] for line in rows])
     _reopen(t, page, new, rows)
     add_comments(t, [(page.ids[fact.remote_id], fact.payment) for fact in new if fact.payment])
 
@@ -230,10 +231,15 @@ def _update(t: Transaction, page: Page, changed: Sequence[OrderFact]) -> None:
 
 _FOLLOWED = ("channel_status", "fulfilled_by", "marketplace", "service_level", "updated_at", "ship_by", "total",
              "currency", "buyer_wants_cancel", "replaces", "digest", "state")  # fmt: skip
+_KEPT_IF_UNSAID = {
+    # A snapshot may leave the total out; that does not make it unknown.
+    "total": func.coalesce(bindparam("now_total"), orders.c.total),
+    "currency": func.coalesce(func.nullif(bindparam("now_currency"), ""), orders.c.currency),
+}
 _set_said = (
     orders.update()
     .where(orders.c.id == bindparam("order"))
-    .values({name: bindparam(f"now_{name}") for name in _FOLLOWED})
+    .values({name: bindparam(f"now_{name}") for name in _FOLLOWED} | _KEPT_IF_UNSAID)
 )
 
 
@@ -252,13 +258,30 @@ def _stored_lines(t: Transaction, order_ids: Iterable[int]) -> dict[int, dict[st
 
 
 def _update_lines(t: Transaction, page: Page, fact: OrderFact, stored: dict[str, AnyRow]) -> None:
+    stored = _with_real_ids(t, fact, stored)
     added = [line for line in fact.lines if line.remote_id not in stored]
     if added:
         bound = listings.bind_lines(t, page.connection.id, {line.sku for line in added})
         t.insert(OrderLine, [_line_row(page, fact, line, bound[line.sku]) for line in added])
         t.touch(*(bound[line.sku][1] for line in added))
+        listings.quantity_moved(t, [bound[line.sku][0] for line in added])
     said = {line.remote_id: line for line in fact.lines}
-    reshape(t, [shape for key, line in stored.items() if (shape := _reshaped(fact, line, said.get(key)))])
+    shapes = [(line, shape) for key, line in stored.items() if (shape := _reshaped(fact, line, said.get(key)))]
+    if shapes:
+        listings.quantity_moved(t, [line.listing_id for line, _ in shapes])
+        reshape(t, [shape for _, shape in shapes])
+
+
+def _with_real_ids(t: Transaction, fact: OrderFact, stored: dict[str, AnyRow]) -> dict[str, AnyRow]:
+    """Lines known from a report have made-up ids; they get the remote's own when it tells them."""
+    known = dict(stored)
+    for said in fact.lines:
+        made_up = next((key for key, line in known.items() if key.startswith("report:") and line.sku == said.sku), None)
+        if said.remote_id not in known and made_up is not None:
+            line = known.pop(made_up)
+            t.sql.execute(lines.update().where(lines.c.id == line.id).values(remote_id=said.remote_id))
+            known[said.remote_id] = line
+    return known
 
 
 def _reshaped(fact: OrderFact, line: AnyRow, said: OrderLineFact | None) -> Reshaped | None:

@@ -11,6 +11,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from zenv.errors import Busy, DiskTrouble, WrongLedger
+from zenv.ledger.home import APPLICATION_ID
+
 try:
     import pysqlite3 as sqlite3
 except ImportError:  # no wheel for this platform: the standard library's, with the safe journal
@@ -45,6 +48,40 @@ def read_only(path: Path) -> Any:
     connection = module.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)
     connection.execute("PRAGMA query_only=ON").close()
     return connection
+
+
+def open_ours(path: Path) -> Any:
+    """A connection that cannot write, to a ledger. Raises WrongLedger for another program's file, which is only
+    read: our usual way of opening would change it."""
+    connection = read_only(path.absolute())
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+    except module.DatabaseError as error:
+        connection.close()
+        raise plain(error) from None
+    if application != APPLICATION_ID:
+        connection.close()
+        raise WrongLedger("This file is not a zenv ledger; it was left as it was.", "Choose another folder with --home.")
+    return connection
+
+
+def plain(error: Exception) -> Exception:
+    """What SQLite says of locks, disks and broken files, as an error a person can act on; else `error` itself."""
+    said = str(error)
+    if not isinstance(error, module.OperationalError):
+        if "not a database" in said or "malformed" in said:
+            return WrongLedger("The ledger file is damaged.", "Keep the file and restore a backup.")
+        return error
+    if "locked" in said or "busy" in said:
+        return Busy("Another zenv is writing to the ledger. Nothing was changed.", "Run the command again.")
+    if "disk" in said or "full" in said or "I/O" in said:
+        return DiskTrouble(
+            f"The disk of the ledger does not take the change ({said}). Nothing was changed.",
+            "Make room on the disk, then run the command again.",
+        )
+    if "readonly" in said or "unable to open" in said:
+        return DiskTrouble("The ledger file cannot be written.", "Check who owns the folder.")
+    return error
 
 
 def make_private(path: Path) -> None:

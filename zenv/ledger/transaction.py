@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Delete, Insert, Row, Table, Update, func, select
+from sqlalchemy import ColumnElement, Connection, Delete, Insert, Row, Table, Update, bindparam, select, text
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -103,44 +104,58 @@ class Transaction:
         """
         if not rows:
             return 0
-        text, columns, constants = _compiled(statement, tuple(rows[0]))
+        sql, read, times, constants = _compiled(statement, tuple(rows[0]))
         filled = rows if not constants else [constants | dict(row) for row in rows]
-        values = [tuple([as_stored(row[name]) if time else row[name] for name, time in columns]) for row in filled]
-        return self.sql.exec_driver_sql(text, values).rowcount
+        values = [read(row) for row in filled] if not times else [_with_times(read(row), times) for row in filled]
+        return self.sql.exec_driver_sql(sql, values).rowcount
 
 
-Columns = list[tuple[str, bool]]
-_compiled_before: dict[tuple[int, tuple[str, ...]], tuple[Any, str, Columns, dict[str, Any]]] = {}
+def _with_times(values: tuple[Any, ...], times: tuple[int, ...]) -> tuple[Any, ...]:
+    changed = list(values)
+    for place in times:
+        if changed[place] is not None:
+            changed[place] = as_stored(changed[place])
+    return tuple(changed)
 
 
-def _compiled(
-    statement: Insert | Update | Delete, names: tuple[str, ...]
-) -> tuple[str, Columns, dict[str, Any]]:
-    """The statement's text, its parameters in their order with whether each is a time, and its constants."""
+Prepared = tuple[str, Callable[[Mapping[str, Any]], tuple[Any, ...]], tuple[int, ...], dict[str, Any]]
+_compiled_before: dict[tuple[int, tuple[str, ...]], tuple[Any, Prepared]] = {}
+
+
+def _compiled(statement: Insert | Update | Delete, names: tuple[str, ...]) -> Prepared:
+    """The statement's text, how to read its parameters from a row, which of them are times, its constants."""
     # Module-level statements live as long as the program; `insert()` of a table is looked up by the table.
     key = (id(statement.table) if isinstance(statement, Insert) and _is_plain(statement) else id(statement), names)
     if key not in _compiled_before:
         compiled = statement.compile(dialect=SQLiteDialect(paramstyle="qmark"), column_keys=list(names))
-        order = compiled.positiontup or []
-        columns = [(name, isinstance(compiled.binds[name].type, UTCDateTime)) for name in order]
+        order = list(compiled.positiontup or [])
+        times = tuple(at for at, name in enumerate(order) if isinstance(compiled.binds[name].type, UTCDateTime))
         constants = {name: compiled.binds[name].value for name in order if name not in names}
-        _compiled_before[key] = (statement, str(compiled), columns, constants)
-    return _compiled_before[key][1:]
+        read = itemgetter(*order) if len(order) > 1 else _only(order[0])
+        _compiled_before[key] = (statement, (str(compiled), read, times, constants))
+    return _compiled_before[key][1]
+
+
+def _only(name: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    return lambda row: (row[name],)
 
 
 def _is_plain(statement: Insert) -> bool:
     return getattr(statement, "_post_values_clause", None) is None
 
 
-def as_stored(at: datetime | None) -> str | None:
+@lru_cache(maxsize=4096)
+def as_stored(at: datetime) -> str:
     """A time as the ledger keeps it: UTC, to the microsecond."""
-    return None if at is None else at.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+    return at.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+_EACH = text("SELECT value FROM json_each(:these)")
 
 
 def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column` is one of `values`, however many there are, in one parameter."""
-    each = func.json_each(json.dumps(list(values))).table_valued("value")
-    return column.in_(select(each.c.value))
+    return column.in_(_EACH.bindparams(bindparam("these", json.dumps(list(values)), unique=True)))
 
 
 def in_chunks(ids: Iterable[Any], size: int = 500) -> Iterable[list[Any]]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zenv.errors import BadInput, Busy, NotFound, WrongLedger, ZenvError
+from zenv.errors import BadInput, NotFound
 from zenv.ledger import sqlite
-from zenv.ledger.home import APPLICATION_ID, LEDGER
+from zenv.ledger.home import LEDGER
 
 
 @dataclass(frozen=True)
@@ -66,29 +66,13 @@ def _reading(home: Path) -> Iterator[Any]:
     path = home / LEDGER
     if not path.is_file():
         raise NotFound(f"There is no ledger in {home}.", "zenv init")
-    connection = sqlite.read_only(path.absolute())
+    connection = sqlite.open_ours(path)
     try:
-        _check_ours(connection)
         yield connection
-    except sqlite.module.OperationalError as error:
-        raise _plain(error) from None
+    except sqlite.module.DatabaseError as error:
+        raise sqlite.plain(error) from None
     finally:
         connection.close()
-
-
-def _check_ours(connection: Any) -> None:
-    try:
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-    except sqlite.module.DatabaseError:
-        application = None
-    if application != APPLICATION_ID:
-        raise WrongLedger("This file is not a zenv ledger; it was left as it is.", "Choose another folder with --home.")
-
-
-def _plain(error: Exception) -> ZenvError | Exception:
-    if "locked" in str(error) or "busy" in str(error):
-        return Busy("Another zenv is writing to the ledger.", "Run the command again.")
-    return error
 
 
 def _where(**wanted: Any) -> tuple[str, list[Any]]:

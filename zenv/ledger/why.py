@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection as Sql
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from zenv.ledger.models import Connection, Level, Listing, Movement, Order, OrderLine, Place, Reservation, Warehouse
 from zenv.ledger.settle import OPEN_STATES, read_shelves, read_sources
@@ -59,9 +59,7 @@ def _shelves(sql: Sql, item: int, sku: str) -> list[Explanation]:
 
 def _by_reason(sql: Sql, item: int, place: int, sku: str) -> list[Term]:
     """The movements into and out of a place, summed by reason: the fold that is the level."""
-    change = func.sum(
-        movements.c.quantity * ((movements.c.destination_id == place) * 1 - (movements.c.source_id == place) * 1)
-    )
+    change = func.sum(case((movements.c.destination_id == place, movements.c.quantity), else_=-movements.c.quantity))
     this = (movements.c.item_id == item, (movements.c.source_id == place) | (movements.c.destination_id == place))
     found = sql.execute(
         select(movements.c.reason, change.label("units"), func.count().label("times"))

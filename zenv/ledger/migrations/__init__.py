@@ -7,15 +7,16 @@ one transaction with foreign keys off, are checked, and are preceded by a backup
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from zenv.errors import Bug, WrongLedger
+from zenv.errors import Bug
 from zenv.ledger import sqlite
-from zenv.ledger.home import APPLICATION_ID, BACKUPS
+from zenv.ledger.home import BACKUPS
 
 STEPS = Path(__file__).parent
 
@@ -24,14 +25,8 @@ NEWEST = 1
 
 
 def version_of(connection: Connection) -> int:
-    """The schema version of the file; raises WrongLedger for a file of another program."""
-    application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-    version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-    if application != APPLICATION_ID:
-        raise WrongLedger(
-            "This file is not a zenv ledger; it was left as it is.", "Choose another folder with --home."
-        )
-    return version
+    """The schema version of the file."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 def upgrade(engine: Engine, home: Path, now: datetime, steps: Path = STEPS, target: str = "head") -> None:
@@ -61,8 +56,13 @@ def _back_up(connection: Connection, home: Path, version: int, now: datetime) ->
     folder = home / BACKUPS
     folder.mkdir(mode=0o700, exist_ok=True)
     copy = folder / f"ledger-schema{version}-{now:%Y%m%dT%H%M%S%f}.db"
-    sqlite.make_private(copy)
-    _outside_transactions(connection, "VACUUM INTO ?", str(copy))
+    unfinished = copy.with_name(f".{copy.name}.{uuid.uuid4().hex}")  # half a copy must not look like a backup
+    try:
+        sqlite.make_private(unfinished)
+        _outside_transactions(connection, "VACUUM INTO ?", str(unfinished))
+        unfinished.rename(copy)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _run_steps(connection: Connection, steps: Path, target: str) -> None:
