@@ -73,6 +73,11 @@ def opened(home: Path, clock: Callable[[], datetime], actor: str = "tester") -> 
     return ledger.open_book(home, actor, clock)
 
 
+def opened_any(home: Path) -> Book:
+    """The book of `home` whatever its schema version is: for looking at it, without the check of `open_book`."""
+    return Book(home, "tester", Clock(), 10)
+
+
 def findings(book: Book) -> list[str]:
     """What the auditor of `zenv doctor` finds wrong."""
     return [f"{found.check} {found.subject}: {found.text}" for found in invariants.check_all(book)]
@@ -123,7 +128,8 @@ def make_order(book: Book, *wanted: tuple[str, int], number: str = "", **about: 
 
 def line(sku: str, quantity: int, number: int = 1, **about: Any) -> OrderLineFact:
     """An order line as the remote tells it."""
-    return OrderLineFact(remote_id=f"L{number}", sku=sku, quantity=quantity, price=Money(1000 * quantity, "EUR"), **about)
+    price = Money(1000 * quantity, "EUR")
+    return OrderLineFact(remote_id=f"L{number}", sku=sku, quantity=quantity, price=price, **about)
 
 
 def order(number: str, *lines: OrderLineFact, at: datetime = MORNING, said: datetime | None = None,

@@ -4,6 +4,8 @@ book copied from one made once."""
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,24 @@ from zenv.ledger.book import Book
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, max_examples=25, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("ZENV_HYPOTHESIS", "ci"))
+
+
+MEMORY = Path("/dev/shm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Temporary folders lie in memory where that is to be had: each commit waits for the disk, and a disk shared with
+    others waits long. `--basetemp` puts them elsewhere, and keeps them."""
+    if config.option.basetemp is None and os.access(MEMORY, os.W_OK):
+        config.option.basetemp = config.stash[OURS] = tempfile.mkdtemp(prefix="zenv-tests-", dir=MEMORY)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if ours := config.stash.get(OURS, None):
+        shutil.rmtree(ours, ignore_errors=True)
+
+
+OURS = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")

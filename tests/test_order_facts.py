@@ -296,7 +296,8 @@ def test_an_order_first_seen_shipped_after_the_opening_leaves_the_shelf(lamps: B
 def test_our_own_package_told_back_is_confirmed_and_moves_nothing_again(lamps: Book) -> None:
     record(lamps, AMAZON, order("A-1", line("LAMP", 3)))
     books.ship(lamps, "A-1", tracking="T1")
-    back = order("A-1", line("LAMP", 3, shipped=3), said=MORNING + HOUR, state="shipped", packages=(package("1", "T1"),))
+    back = order("A-1", line("LAMP", 3, shipped=3), said=MORNING + HOUR, state="shipped",
+                 packages=(package("1", "T1"),))  # fmt: skip
     record(lamps, AMAZON, back)
     assert shelf(lamps, "LAMP") == (7, 0, 0)
     (shown,) = books.dicts(views.shipments(lamps.home, "A-1"))

@@ -168,6 +168,8 @@ def _attempt(job: Job, task: Task) -> ZenvError | None:
     """Do the work; what stopped it, if anything did."""
     try:
         for stream in task.streams:
+            if stream == "listings":
+                _read_orders_first(job)
             _pull(job, stream)
             for follow_up in FOLLOW_UPS.get(stream, ()):
                 follow_up(job)
@@ -202,11 +204,25 @@ def _finish(job: Job, task: Task, error: ZenvError | None) -> RunResult:
 # ---- pulling ---------------------------------------------------------------------------------------------
 
 
-def _pull(job: Job, stream: str) -> None:
+def _read_orders_first(job: Job) -> None:
+    """The opening stock of a new item is what the remote shows and what its open orders hold: the nearer the two
+    are read, the less can happen in between. A long first import of orders need only have been begun, because
+    what ends from then on arrives as a change."""
+    try:
+        _pull(job, "orders")
+    except Throttled:
+        if _cursor(job, "orders") is None:
+            raise
+
+
+def _cursor(job: Job, stream: str) -> str | None:
     with job.book.reading() as sql:
-        cursor = connections.cursor(sql, job.row.id, stream)
+        return connections.cursor(sql, job.row.id, stream)
+
+
+def _pull(job: Job, stream: str) -> None:
     seen = 0
-    for page in job.connector.pull(stream, cursor):
+    for page in job.connector.pull(stream, _cursor(job, stream)):
         record_page(job, page, stream)
         seen += len(page.facts)
         job.show(stream, page.progress or seen, page.total)

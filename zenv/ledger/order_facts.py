@@ -86,7 +86,9 @@ def _stored(t: Transaction, connection: int, remote_ids: Iterable[str]) -> list[
 
 def digest(fact: OrderFact) -> bytes:
     """16 bytes that change whenever anything in the fact changes."""
-    return blake2b(repr(fact).encode(), digest_size=16).digest()
+    lines_said = [tuple(vars(line).values()) for line in fact.lines]
+    content = (lines_said, [said for name, said in vars(fact).items() if name != "lines"])
+    return blake2b(repr(content).encode(), digest_size=16).digest()
 
 
 def baseline(connection: AnyRow) -> datetime:
@@ -199,15 +201,18 @@ def _cancelled(fact: OrderFact, line: OrderLineFact, quantity: int, shipped: int
 
 def _reopen(t: Transaction, page: Page, new: Sequence[OrderFact], rows: Sequence[dict[str, Any]]) -> None:
     """Units sold before the opening stock was taken are on the shelf, but no longer in the remote's quantity."""
-    shelf = read_sources(t.sql).of(page.connection.id)
     opened = _opened_at(t, {line["listing_id"] for line in rows})
     placed = {page.ids[fact.remote_id]: fact for fact in new}
-    for line in rows:
-        taken_at = opened.get(line["listing_id"])
+    sold_before = [
+        line
+        for line in rows
+        if (at := opened.get(line["listing_id"])) and line["item_id"] and placed[line["order_id"]].placed_at < at
+        and placed[line["order_id"]].fulfilled_by == "merchant"
+    ]  # fmt: skip
+    shelf = read_sources(t.sql).of(page.connection.id) if sold_before else ()
+    for line in sold_before if shelf else ():
         units = line["quantity"] - line["cancelled"] - line["shipped"]
-        fact = placed[line["order_id"]]
-        if taken_at and line["item_id"] and fact.fulfilled_by == "merchant" and fact.placed_at < taken_at and shelf:
-            open_stock(t, line["item_id"], shelf[0], units, fact.remote_id)
+        open_stock(t, line["item_id"], shelf[0], units, placed[line["order_id"]].remote_id)
 
 
 def _opened_at(t: Transaction, listing_ids: Iterable[int]) -> dict[int, datetime]:

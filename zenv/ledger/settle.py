@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, func, select
 
@@ -39,8 +40,7 @@ listings, connections, sources = table(Listing), table(ConnectionRow), table(Sto
 OPEN_STATES = ("pending", "ready", "part_shipped")
 
 
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(NamedTuple):
     """Open units of a line that have no warehouse. `started_in` is where the rest of the line is reserved."""
 
     line: int
@@ -124,10 +124,10 @@ def read_shelves(sql: Connection, items: Sequence[int]) -> Shelves:
         .group_by(held.item_id, held.warehouse_id)
     ).all():
         shelves.unpicked[item, warehouse] = units
-    for found in sql.execute(_waiting_lines.where(among(lines.c.item_id, items))).all():
-        missing = found.open - (found.reserved or 0)
-        shelves.waiting.append(Waiting(found.id, found.item_id, found.connection_id, missing, found.warehouse_id))
-        shelves.still_waiting[found.item_id] += missing
+    for waits in sql.execute(_waiting_lines.where(among(lines.c.item_id, items))).all():
+        line = Waiting(*waits)
+        shelves.waiting.append(line)
+        shelves.still_waiting[line.item] += line.open
     return shelves
 
 
@@ -137,8 +137,7 @@ _waiting_lines = (
         lines.c.id,
         lines.c.item_id,
         orders.c.connection_id,
-        _open_units.label("open"),
-        reservations.c.quantity.label("reserved"),
+        (_open_units - func.coalesce(reservations.c.quantity, 0)).label("missing"),
         reservations.c.warehouse_id,
     )
     .join(orders, orders.c.id == lines.c.order_id)

@@ -67,8 +67,8 @@ def open_ours(path: Path) -> Any:
 
 def plain(error: Exception) -> Exception:
     """What SQLite says of locks, disks and broken files, as an error a person can act on; else `error` itself."""
-    said = str(error)
-    if not isinstance(error, module.OperationalError):
+    said, operational = str(error), isinstance(error, module.OperationalError)
+    if not operational:
         if "not a database" in said or "malformed" in said:
             return WrongLedger("The ledger file is damaged.", "Keep the file and restore a backup.")
         return error

@@ -209,6 +209,16 @@ def connection(home: Path, name: str) -> dict[str, Any]:
     return _one(found, f"connection {name!r}", "zenv connections list")
 
 
+def company(home: Path) -> dict[str, Any]:
+    """Whose ledger it is: name, country, time_zone, currency."""
+    return _one(rows(home, "SELECT name, country, time_zone, currency FROM company"), "company", "zenv init")
+
+
+def run(home: Path, number: int) -> dict[str, Any]:
+    """One run; raises NotFound."""
+    return _one(rows(home, "SELECT * FROM runs WHERE run = ?", (number,)), f"run {number}", "zenv sync history")
+
+
 def runs(home: Path, connection: str | None = None, limit: int = 50) -> Table:
     """The latest runs, newest first."""
     clause, given = _where(connection=connection)

@@ -43,8 +43,9 @@ class OrderCursor:
         return json.dumps({k: stamp(v) if isinstance(v, datetime) else v for k, v in told.items()})
 
     def beginning(self) -> OrderCursor:
-        """The same walk from its first page."""
-        return replace(self, token="", horizon=None, token_at=None)
+        """The same walk from its first page. The horizon stays: what ended since the walk first began may not be
+        shown by this one any more, and is read as a change since then."""
+        return replace(self, token="", token_at=None)
 
     def turned(self, token: str, horizon: datetime, now: datetime) -> OrderCursor:
         """After a page with this next token; "" after the last page, from where the next run reads

@@ -1,0 +1,258 @@
+"""What the commands share: the session, the ledger opened for one of them, questions to a person.
+
+A command parses, calls one operation in one transaction and returns a value (`zenv.output`). Questions are asked
+at a terminal only; anywhere else a missing answer is an error that names all of what is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from typer.core import TyperGroup
+
+from zenv import output
+from zenv.errors import BadInput, UsageError, ZenvError
+from zenv.ledger.home import LEDGER
+from zenv.output import Done, Manner, Record, Rows, Value
+
+if TYPE_CHECKING:
+    from zenv.ledger.book import Book
+    from zenv.ledger.transaction import Transaction
+    from zenv.ledger.views import Table
+
+NUMBERS: dict[str, Any] = {"ignore_unknown_options": True}
+"""For commands that take a quantity, so that -3 is read as a number and not as an option."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command line: where the ledger is, who acts, how to speak."""
+
+    home: Path
+    actor: str
+    manner: Manner
+
+
+_session: ContextVar[Session] = ContextVar("session")
+
+
+def begin(home: Path, actor: str, manner: Manner, verbose: bool) -> None:
+    """Remember the global options for the command that follows."""
+    _session.set(Session(home.expanduser(), actor or getpass.getuser(), manner))
+    if verbose:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
+        logging.getLogger("zenv").addHandler(handler)
+        logging.getLogger("zenv").setLevel(logging.INFO)
+
+
+def home() -> Path:
+    """The folder of the ledger."""
+    return _session.get().home
+
+
+def manner() -> Manner:
+    """How this command line wants to be answered."""
+    return _session.get().manner
+
+
+class Noun(TyperGroup):
+    """A noun whose help says the whole first sentence of each verb."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, command.get_short_help_str(200)) for verb, command in self.commands.items()])
+
+
+def noun(help: str) -> typer.Typer:
+    """The app of a noun whose verbs follow."""
+    app = typer.Typer(help=help, no_args_is_help=True, cls=Noun)
+    app.callback()(_group)
+    return app
+
+
+def _group() -> None:
+    pass  # a callback keeps a noun with a single verb a noun
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened() -> Iterator[Book]:
+    """The ledger, open for as long as the command runs."""
+    from zenv.ledger.book import open_book
+
+    with open_book(home(), _session.get().actor) as book:
+        yield book
+
+
+@contextmanager
+def writing() -> Iterator[Transaction]:
+    """One transaction in the ledger: all that the command changes."""
+    with opened() as book, book.transaction() as t:
+        yield t
+
+
+def shown(table: Table, empty: str, *without: str) -> Rows:
+    """A table of the ledger as a value, without the columns named."""
+    kept = [index for index, name in enumerate(table.columns) if name not in without]
+    return Rows([table.columns[i] for i in kept], [[row[i] for i in kept] for row in table.rows], empty)
+
+
+def rows_of(values: Sequence[Any], kind: type, empty: str) -> Rows:
+    """Frozen values of one kind as rows, a column per field."""
+    columns = [field.name for field in dataclasses.fields(kind)]
+    return Rows(columns, [[getattr(value, name) for name in columns] for value in values], empty)
+
+
+def company() -> dict[str, Any]:
+    """Whose ledger it is: name, country, time_zone, currency."""
+    from zenv.ledger import views
+
+    return views.company(home())
+
+
+def time_zone() -> tzinfo:
+    """The company's time zone; UTC while there is no ledger."""
+    if _session.get(None) is None or not (home() / LEDGER).exists():
+        return UTC
+    return ZoneInfo(str(company()["time_zone"]))
+
+
+def remind(manner: Manner) -> None:
+    """At a terminal, one line on stderr that says how much waits for a person."""
+    if not manner.terminal or manner.quiet or not sys.stderr.isatty():
+        return
+    if _session.get(None) is None or not (home() / LEDGER).exists():
+        return
+    from zenv.ledger import views
+
+    try:
+        waiting = views.inbox_count(home())
+    except ZenvError as trouble:  # the command itself went well, so its exit code stands
+        output.remark(f"zenv: the inbox could not be read: {trouble.message}")
+        return
+    if waiting:
+        output.remark(f"{some(waiting, 'thing')} waiting for you: zenv inbox")
+
+
+# --- questions ------------------------------------------------------------------------------------------------
+
+
+def at_terminal() -> bool:
+    """Whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not manner().json
+
+
+def ask(question: str, default: str | None = None, *, hidden: bool = False) -> str:
+    """A line from the person at the terminal; `hidden` does not show what is typed."""
+    answer = typer.prompt(question, default=default, hide_input=hidden, err=True)
+    return str(answer).strip()
+
+
+def answers(given: Mapping[str, str | None], questions: Mapping[str, tuple[str, str | None]]) -> dict[str, str]:
+    """The options given, and the answers to `questions` (option -> sentence, default) for those that are not.
+
+    Without a terminal, all options that are still missing are named in one UsageError.
+    """
+    missing = [option for option in questions if not given.get(option)]
+    if missing and not at_terminal():
+        raise UsageError(f"Missing: {', '.join(missing)}.", "Give these options, or run the command at a terminal.")
+    asked = {option: ask(*questions[option]) for option in missing}
+    return {option: str(given.get(option) or asked[option]) for option in questions}
+
+
+def confirmed(preview: Value, question: str, yes: bool) -> bool:
+    """Whether to go on: --yes, or the person's answer after seeing the preview."""
+    if yes:
+        return True
+    if not at_terminal():
+        return False
+    output.show(preview, manner(), time_zone)
+    return typer.confirm(question, err=True)
+
+
+def unconfirmed(preview: Value) -> Value:
+    """The answer of a command that was not confirmed: a script learns it from the exit code."""
+    if at_terminal():
+        return Done("Nothing was booked.")
+    return dataclasses.replace(preview, trouble=UsageError("Nothing was booked yet.", "Add --yes to book it."))
+
+
+def stdin_fields(allowed: Mapping[str, str] | tuple[str, ...]) -> dict[str, str]:
+    """`name=value` lines from stdin, for what must not stand on a command line (it shows in `ps` and histories)."""
+    fields: dict[str, str] = {}
+    for number, line in enumerate(sys.stdin.read().splitlines(), start=1):
+        name, sign, value = line.partition("=")
+        if not line.strip():
+            continue
+        if not sign or name.strip() not in allowed:  # the line itself is not repeated: it may hold a secret
+            raise BadInput(f"Line {number} of stdin is not NAME=VALUE with one of: {', '.join(allowed)}.")
+        fields[name.strip()] = value.strip()
+    return fields
+
+
+def some(count: int, what: str) -> str:
+    """A count with its noun: 1 line, 2 lines."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+# --- values from words ----------------------------------------------------------------------------------------
+
+
+def pairs(words: list[str] | None, what: str) -> dict[str, str]:
+    """`NAME=VALUE` words as a mapping; `what` names the option in an error."""
+    found: dict[str, str] = {}
+    for word in words or ():
+        name, sign, value = word.partition("=")
+        if not sign or not name.strip():
+            raise BadInput(f"{what} {word!r} is not NAME=VALUE.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def quantities(words: list[str] | None, what: str) -> dict[str, int] | None:
+    """`SKU=QUANTITY` words (a SKU may hold a =); None when there are none, which means everything."""
+    found: dict[str, int] = {}
+    for word in words or ():
+        sku, sign, count = word.rpartition("=")
+        if not sign or not sku:
+            raise BadInput(f"{what} {word!r} is not SKU=QUANTITY.")
+        found[sku] = found.get(sku, 0) + whole(count, what)
+    return found or None
+
+
+def whole(text: str, what: str) -> int:
+    """A whole number from text; raises BadInput naming `what`."""
+    try:
+        return int(text)
+    except ValueError:
+        raise BadInput(f"{what}: {text!r} is not a whole number.") from None
+
+
+def moment(text: str) -> datetime:
+    """An aware time from ISO 8601 text. Without a zone it is the company's; a day alone is its last second."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{text!r} is not a time such as 2026-11-22 or 2026-11-22T14:30.") from None
+    if len(text.strip()) == len("2026-11-22"):
+        when = datetime.combine(when.date(), time(23, 59, 59))
+    zone = when.tzinfo or time_zone()
+    return when.replace(tzinfo=zone).astimezone(UTC)
+
+
+__all__ = ["Done", "Record", "Rows", "Value"]
