@@ -83,12 +83,16 @@ def test_the_day_has_listings_with_variations_orders_a_shipment_and_a_cancellati
 def test_the_kept_ledger_is_sound_and_its_connection_disabled(kept: Kept) -> None:
     with open_book(kept.ledger) as book:
         assert invariants.check_all(book) == []
-    assert [row[1] for row in views.rows(kept.ledger, "SELECT connection, status FROM connections").rows] == ["inactive"]
+    assert [row[1] for row in views.rows(kept.ledger, "SELECT connection, status FROM connections").rows] == [
+        "inactive"
+    ]
     assert kept.ledger.stat().st_mode & 0o077 == 0
 
 
 def test_no_time_of_the_kept_ledger_lies_in_the_future(kept: Kept) -> None:
-    query = "SELECT MAX(at) <= datetime('now') FROM movements UNION ALL SELECT MAX(ended_at) <= datetime('now') FROM runs"
+    query = (
+        "SELECT MAX(at) <= datetime('now') FROM movements UNION ALL SELECT MAX(ended_at) <= datetime('now') FROM runs"
+    )
     assert [past for (past,) in views.rows(kept.ledger, query).rows] == [1, 1]
 
 

@@ -88,9 +88,7 @@ class KeyBook:
             raise Bug("a field is to be sealed that redaction does not know")
         key = self._fresh.pop(key_id, None) or self._keys([key_id])[0]
         if key is None:
-            raise Refused(
-                "this order is redacted: its personal data is not kept again", "Look it up at the channel."
-            )
+            raise Refused("this order is redacted: its personal data is not kept again", "Look it up at the channel.")
         return credentials.seal(key, json.dumps(data).encode(), _sealed_place(key_id))
 
     def open(self, key_id: str, sealed: bytes) -> dict[str, str]:
@@ -347,9 +345,7 @@ def quiet_libraries(known_secrets: Iterable[str] = ()) -> RedactingFilter:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (
-        Exception
-    ):  # a wrong log call must not stop the work it reports on; logging's own handlers do the same
+    except Exception:  # a wrong log call must not stop the work it reports on; logging's own handlers do the same
         return f"a log line could not be put together: {record.msg!r}"
 
 

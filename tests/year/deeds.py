@@ -83,16 +83,18 @@ def pay(y: Year) -> None:
 
 
 def give_up(y: Year) -> None:
-    """A payment fails, or Amazon or the buyer cancels what has not left.
-
-    Units of a paid order do not go back on sale at Amazon; where zenv has not seen the listing yet, the opening
-    stock lacks them for good (F6: it is what Amazon shows), so that case is no part of the year.
-    """
+    """A payment fails, or Amazon or the buyer cancels what has not left."""
     shop = y.shop()
     found = [o for o in y.sim_orders(shop, "PENDING", "UNSHIPPED") if not y.outside.packages_of(o.order_id)]
-    if order := y.pick([o for o in found if all(known(y, shop.name, line.sku) for line in o.lines)]):
+    if order := y.pick([o for o in found if _lines_known(y, shop, o)]):
         y.tell(f"{shop.name}: {order.order_id} {order.status} cancelled by the buyer")
         shop.sim.cancel(order.order_id, y.rng.choice(("BUYER", "AMAZON")))
+
+
+def _lines_known(y: Year, shop: Shop, order: Order) -> bool:
+    """Units of a cancelled order do not go back on sale at Amazon by themselves; where zenv has not seen the
+    listing yet, the opening stock lacks them (F6: it is what Amazon shows). That is no part of the year."""
+    return all(known(y, shop.name, line.sku) for line in order.lines)
 
 
 def ask_to_cancel(y: Year) -> None:
@@ -197,9 +199,10 @@ def take_in_hand(y: Year) -> None:
 def accept_cancel(y: Year) -> None:
     """The seller asks Amazon to cancel, mostly because the buyer asked."""
     wish = "buyer_wants_cancel <> '' AND " if y.rng.random() < 0.8 else ""
-    query = f"SELECT number FROM customer_order WHERE {wish} state = 'ready' AND cancelling IN ('', 'refused')"
-    found = sorted(row[0] for row in y.company.rows(query + " AND connection_id IS NOT NULL"))
-    if number := y.pick(found):
+    query = (f"SELECT number, c.name FROM customer_order o JOIN connection c ON c.id = o.connection_id"
+             f" WHERE {wish} state = 'ready' AND cancelling IN ('', 'refused') ORDER BY number")  # fmt: skip
+    shops = [(number, y.company.shop(name)) for number, name in y.company.rows(query)]
+    if number := y.pick([n for n, shop in shops if _lines_known(y, shop, shop.sim.orders[n])]):
         attempt(y, f"{number}: asked to cancel", lambda t: orders.cancel(t, number, "buyer_request"))
 
 

@@ -110,8 +110,10 @@ def people_go_on(y: Year) -> Callable[[], None]:
         assert y.company.book.engine.pool.checkedout() == 0, "a transaction is open during an HTTP request"  # type: ignore[attr-defined]
         if not (busy or y.calm) and y.rng.random() < 0.04:
             busy.append(True)
+            y.company.clock.wind(0.1)
             y.tell("meanwhile:")
             y.rng.choice((deeds.receive, deeds.receive, deeds.buy, deeds.give_up))(y)
+            y.company.clock.wind(0.1)
             busy.clear()
 
     return on_request

@@ -64,7 +64,9 @@ def answer(ending: Ending, kept: Path | None) -> Record:
     from zenv.demo import differing
     from zenv.errors import Bug
 
-    rows = [(side.what, side.ledger, side.amazon, "yes" if side.ledger == side.amazon else "NO") for side in ending.sides]
+    rows = [
+        (side.what, side.ledger, side.amazon, "yes" if side.ledger == side.amazon else "NO") for side in ending.sides
+    ]
     parts = {"the ledger beside Amazon": Rows(("what", "ledger", "amazon", "same"), rows)}
     fields = {"took": f"{ending.seconds:.1f} s", "simulated": f"{ending.wound_seconds / 60:.0f} minutes"}
     if kept is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,12 +44,10 @@ def amazon(
     sim = filled(items, orders, seed)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     told = "\n".join([*introduction(sim, url), *_how_to_connect(sim, url)])
-    try:
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how this command ends well
         print(told, file=sys.stderr if commands.manner().json else sys.stdout, flush=True)
         serve_forever(sim, listener)
-    except KeyboardInterrupt:  # Ctrl-C is how this command ends well
-        return Done("The simulated Amazon has ended.")
-    return None
+    return Done("The simulated Amazon has ended.")
 
 
 def _listener(port: int) -> socket.socket:

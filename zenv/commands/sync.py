@@ -24,9 +24,7 @@ Run = Annotated[int, typer.Argument(metavar="RUN", help="Its number, see `zenv s
 @app.command()
 def now(
     connection: Connection,
-    task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="Only this one, such as orders or stock.")
-    ] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Only this one, such as orders or stock.")] = None,
     yes_to_zero: Annotated[
         bool, typer.Option("--yes-to-zero", help="Send it even if most listings would be set to nothing left.")
     ] = False,

@@ -137,6 +137,8 @@ class Wire:
         self._login_hint = login_hint
         self._plan = plan
         self._skew = timedelta()
+        self.sent_at = world.now()
+        """When the last request left: what its answer shows was so then, or later."""
 
     def now(self) -> datetime:
         """The present by the slower of our clock and the remote's: nothing is asked from the future."""
@@ -171,9 +173,10 @@ class Wire:
         while True:
             waited = self._take_token(operation, waited)
             attempt += 1
+            # The login tries again by itself: its failure goes up at once.
+            headers = self._authorise(renew) if self._authorise else {}
+            renew = False
             try:
-                headers = self._authorise(renew) if self._authorise else {}
-                renew = False
                 return self._once(operation, build(headers), attempt)
             except _TokenRefused as refusal:
                 if renewed or self._authorise is None:
@@ -212,6 +215,7 @@ class Wire:
 
     def _once(self, operation: Operation, request: httpx.Request, attempt: int) -> dict[str, Any]:
         begun, status, request_id = time.monotonic(), 0, ""
+        self.sent_at = self.world.now()
         try:
             answer = self._exchange(operation, request)
             status, request_id = answer.status, answer.request_id

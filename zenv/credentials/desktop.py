@@ -36,9 +36,7 @@ def keep_in_keyring(name: str, line: str) -> None:
         raise Refused("the keyring holds a key for this ledger already; zenv never overwrites a key")
     _in_time(lambda: _keyring().set_password(KEYRING_SERVICE, name, line))
     if ask_keyring(name) != line:
-        raise KeyUnavailable(
-            "the keyring accepted the key but did not give it back. Nothing was stored", WAYS_OUT
-        )
+        raise KeyUnavailable("the keyring accepted the key but did not give it back. Nothing was stored", WAYS_OUT)
 
 
 def ask_keyring(name: str) -> str | None:

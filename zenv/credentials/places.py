@@ -67,9 +67,7 @@ def _refuse_unsafe(facts: os.stat_result, path: str, guarded: bool) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise KeyUnavailable(f"the key file {path} is not a regular file")
     if guarded and facts.st_uid != os.geteuid():
-        raise KeyUnavailable(
-            f"the key file {path} belongs to another user", f"Run: chown {os.geteuid()} {path}"
-        )
+        raise KeyUnavailable(f"the key file {path} belongs to another user", f"Run: chown {os.geteuid()} {path}")
     if guarded and facts.st_mode & 0o077:
         raise KeyUnavailable(f"other users can open the key file {path}", f"Run: chmod 600 {path}")
 

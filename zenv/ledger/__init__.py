@@ -1,5 +1,12 @@
 """The books: items, warehouses, stock, orders, and what is owed to each remote.
 
+    opening and keeping   book  transaction  settle  db  sqlite  home  migrations/  models/
+    looking things up     views (with views.sql)  why  invariants
+    items and listings    catalog  item_files  gtin  listings  listing_facts  linking  adoption
+    stock                 stock
+    orders                orders  order_facts  lines  elsewhere  recipients
+    remotes               connections  buckets  runs  outbox  messages  notices
+
 Deliberately empty of imports, so that a command that only looks something up (`zenv.ledger.views`) loads
 neither SQLModel nor SQLAlchemy. Writing starts at `zenv.ledger.book`.
 """

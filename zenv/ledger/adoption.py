@@ -49,9 +49,7 @@ def adopt(t: Transaction, connection: int, listing_ids: Iterable[int]) -> int:
 def complete(t: Transaction, connection: int, listing_ids: Sequence[int], with_parents: bool) -> None:
     """The details of listings arrived after they had become items: fill in what those items lack."""
     ours = and_(items.c.id == listings.c.item_id, items.c.sku == listings.c.sku)
-    lacking = or_(
-        items.c.gtin.is_(None), items.c.name == "", items.c.attributes == "{}", items.c.parent_id.is_(None)
-    )
+    lacking = or_(items.c.gtin.is_(None), items.c.name == "", items.c.attributes == "{}", items.c.parent_id.is_(None))
     query = select(listings).join(items, ours).where(lacking)
     found: list[Row[Any]] = []
     for chunk in in_chunks(listing_ids):
@@ -113,9 +111,7 @@ def _item(listing: Row[Any]) -> dict[str, Any]:
 
 
 def _has_stock(listing: Row[Any]) -> bool:
-    return (
-        listing.fulfilled_by == "merchant" and not listing.is_parent and listing.channel_quantity is not None
-    )
+    return listing.fulfilled_by == "merchant" and not listing.is_parent and listing.channel_quantity is not None
 
 
 def _open(t: Transaction, connection: int, makers: Sequence[Row[Any]]) -> None:
@@ -128,9 +124,7 @@ def _open(t: Transaction, connection: int, makers: Sequence[Row[Any]]) -> None:
     t.many(_opened, [{"listing": listing.id, "at": listing.observed_at or t.now} for listing in makers])
 
 
-_opened = (
-    listings.update().where(listings.c.id == bindparam("listing")).values(opened_at=bindparam("at"))
-)
+_opened = listings.update().where(listings.c.id == bindparam("listing")).values(opened_at=bindparam("at"))
 
 
 def _opening_units(t: Transaction, listing_ids: Sequence[int]) -> dict[int, int]:

@@ -152,9 +152,7 @@ def _write_first_page(
         engine.dispose()
 
 
-def open_book(
-    home: Path, actor: str = "", clock: Callable[[], datetime] = utcnow, busy_seconds: float = 10
-) -> Book:
+def open_book(home: Path, actor: str = "", clock: Callable[[], datetime] = utcnow, busy_seconds: float = 10) -> Book:
     """Open the ledger in `home`, bringing an older one up to date after a backup.
 
     Raises NotFound when there is none, WrongLedger for another program's or a newer file.

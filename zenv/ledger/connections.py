@@ -153,9 +153,7 @@ def replace_secrets(t: Transaction, name: str, given: Mapping[str, str], master:
 
 def open_secrets(sql: Sql, name: str, master: Callable[[], bytes]) -> dict[str, str]:
     """The credentials of a connection, opened; the environment's `ZENV_SECRET_...` goes first."""
-    sealed = sql.execute(
-        select(secrets.c.field, secrets.c.sealed).where(secrets.c.connection_id == find(sql, name).id)
-    )
+    sealed = sql.execute(select(secrets.c.field, secrets.c.sealed).where(secrets.c.connection_id == find(sql, name).id))
     return {field: credentials.open_secret(master, name, field, value).value for field, value in sealed}
 
 
@@ -199,9 +197,7 @@ def needs_login(t: Transaction, connection: int) -> None:
 
 
 def _touch_all(t: Transaction, connection: int) -> None:
-    linked = select(listings.c.item_id).where(
-        listings.c.connection_id == connection, listings.c.item_id.is_not(None)
-    )
+    linked = select(listings.c.item_id).where(listings.c.connection_id == connection, listings.c.item_id.is_not(None))
     t.touch(*t.sql.execute(linked).scalars())
 
 
@@ -228,9 +224,7 @@ def cursor(sql: Sql, connection: int, stream: str) -> str | None:
 
 def move_cursor(t: Transaction, connection: int, stream: str, position: str) -> None:
     """The stream has been read this far; commits with the rows before it."""
-    entry = insert_or_update(cursors).values(
-        connection_id=connection, stream=stream, position=position, moved_at=t.now
-    )
+    entry = insert_or_update(cursors).values(connection_id=connection, stream=stream, position=position, moved_at=t.now)
     t.sql.execute(
         entry.on_conflict_do_update(
             index_elements=["connection_id", "stream"], set_={"position": position, "moved_at": t.now}

@@ -96,9 +96,7 @@ def _said_shipped(fact: OrderFact, line: AnyRow) -> int:
     return said.shipped
 
 
-def _package(
-    fact: OrderFact, order: int, ours: set[tuple[int, str]], warehouse: int | None
-) -> dict[str, Any]:
+def _package(fact: OrderFact, order: int, ours: set[tuple[int, str]], warehouse: int | None) -> dict[str, Any]:
     foreign = [package for package in fact.packages if (order, package.reference) not in ours]
     shown = foreign[0] if foreign else PackageFact("", "", "", None, "")
     left_at: datetime = shown.shipped_at or fact.updated_at

@@ -69,7 +69,9 @@ SELECT i.sku, w.name AS warehouse, b.state, b.level, b.folded FROM (
 def nothing_is_reserved_twice(sql: Connection) -> list[Finding]:
     """I6: unpicked reservations fit on their shelf, picked ones are in the picker's hands."""
     return [
-        Finding("reservations", row.sku, f"{row.reserved} units reserved, {row.there} there", f"zenv items why {row.sku}")
+        Finding(
+            "reservations", row.sku, f"{row.reserved} units reserved, {row.there} there", f"zenv items why {row.sku}"
+        )
         for query in (RESERVED, PICKED)
         for row in sql.execute(text(query))
     ]

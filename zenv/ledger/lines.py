@@ -120,9 +120,7 @@ def count_shipped(t: Transaction, shipped: Sequence[tuple[int, int]]) -> None:
     t.many(_add_shipped, [{"line": line, "more": units} for line, units in shipped])
 
 
-_add_shipped = (
-    lines.update().where(lines.c.id == bindparam("line")).values(shipped=lines.c.shipped + bindparam("more"))
-)
+_add_shipped = lines.update().where(lines.c.id == bindparam("line")).values(shipped=lines.c.shipped + bindparam("more"))
 
 Shelf = dict[tuple[int, int], int]
 

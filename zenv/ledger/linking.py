@@ -95,9 +95,7 @@ def join(t: Transaction, item_of: Mapping[int, int]) -> None:
     t.touch(*item_of.values())
 
 
-_set_item = (
-    listings.update().where(listings.c.id == bindparam("listing")).values(item_id=bindparam("item"))
-)
+_set_item = listings.update().where(listings.c.id == bindparam("listing")).values(item_id=bindparam("item"))
 _set_item_of_lines = (
     lines.update()
     .where(lines.c.listing_id == bindparam("listing"), lines.c.item_id.is_(None))

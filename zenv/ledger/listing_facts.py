@@ -212,8 +212,7 @@ def _candidate(listing: int, fact: ListingFact) -> linking.Candidate:
 def _said_or_kept(*names: str) -> dict[str, Any]:
     """Empty means that the remote does not say: what is known stays."""
     return {
-        name: case((bindparam(f"now_{name}") != "", bindparam(f"now_{name}")), else_=listings.c[name])
-        for name in names
+        name: case((bindparam(f"now_{name}") != "", bindparam(f"now_{name}")), else_=listings.c[name]) for name in names
     }
 
 
@@ -223,9 +222,11 @@ _short = _said_or_kept("name", "asin", "currency") | {
     "fulfilled_by": bindparam("now_fulfilled_by"), "status": bindparam("now_status"),
     "digest": bindparam("now_digest"),
 }  # fmt: skip
-_full = _short | _said_or_kept("gtin", "product_type") | {
-    name: bindparam(f"now_{name}") for name in ("parent_sku", "is_parent", "attributes", "needs_detail")
-}
+_full = (
+    _short
+    | _said_or_kept("gtin", "product_type")
+    | {name: bindparam(f"now_{name}") for name in ("parent_sku", "is_parent", "attributes", "needs_detail")}
+)
 _set_short = listings.update().where(_this).values(_short)
 _set_full = listings.update().where(_this).values(_full)
 _set_quantity = listings.update().where(_this).values(

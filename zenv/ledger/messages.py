@@ -127,7 +127,9 @@ def resend(t: Transaction, sku: str, connection: str) -> None:
 def unconfirmed_skus(sql: Sql, connection: int, limit: int) -> list[str]:
     """SKUs the channel was told about but has not yet been seen to show."""
     this = (listings.c.connection_id == connection, listings.c.submitted.is_not(None), listings.c.applied_at.is_(None))
-    return list(sql.execute(select(listings.c.sku).where(*this).order_by(listings.c.submitted_at).limit(limit)).scalars())
+    return list(
+        sql.execute(select(listings.c.sku).where(*this).order_by(listings.c.submitted_at).limit(limit)).scalars()
+    )
 
 
 def skus_without_detail(sql: Sql, connection: int, limit: int) -> list[str]:
@@ -152,8 +154,12 @@ def _shipment_notices(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, Message]:
         .where(shipments.c.id.in_(list(owed)), shipments.c.elsewhere.is_(False), shipments.c.confirmed_at.is_(None))
     ).all()
     inside: dict[int, list[tuple[str, int]]] = {shipment.id: [] for shipment in found}
-    content = select(packed.c.shipment_id, lines.c.remote_id, packed.c.quantity).join(lines, lines.c.id == packed.c.line_id)
-    for shipment, line, quantity in sql.execute(content.where(packed.c.shipment_id.in_(list(inside))).order_by(lines.c.id)):
+    content = select(packed.c.shipment_id, lines.c.remote_id, packed.c.quantity).join(
+        lines, lines.c.id == packed.c.line_id
+    )
+    for shipment, line, quantity in sql.execute(
+        content.where(packed.c.shipment_id.in_(list(inside))).order_by(lines.c.id)
+    ):
         inside[shipment].append((line, quantity))
     return {
         owed[s.id].id: ShipmentNotice(owed[s.id].id, s.remote_id, s.marketplace, s.reference, s.carrier, s.service,
@@ -174,7 +180,8 @@ def _book_shipment(t: Transaction, owed: Owed, _: Message | None, receipt: Recei
 def _cancellations(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, Message]:
     found = sql.execute(
         select(orders.c.id, orders.c.remote_id, orders.c.cancel_reason)
-        .where(orders.c.id.in_(list(owed)), orders.c.state.in_(("pending", "ready")), orders.c.cancelling == "requested")
+        .where(orders.c.id.in_(list(owed)), orders.c.state.in_(("pending", "ready")),
+               orders.c.cancelling == "requested")
     ).all()  # fmt: skip
     of_order: dict[int, list[str]] = {order.id: [] for order in found}
     for order, line in sql.execute(
@@ -197,7 +204,9 @@ def orders_not_seen_since(sql: Sql, connection: int, before: Any, limit: int) ->
     """Remote ids of open orders of which nothing was heard since `before`, longest silence first."""
     this = (orders.c.connection_id == connection, orders.c.state.in_(("pending", "ready", "part_shipped")),
             orders.c.updated_at < before, orders.c.fulfilled_by == "merchant")  # fmt: skip
-    return list(sql.execute(select(orders.c.remote_id).where(*this).order_by(orders.c.updated_at).limit(limit)).scalars())
+    return list(
+        sql.execute(select(orders.c.remote_id).where(*this).order_by(orders.c.updated_at).limit(limit)).scalars()
+    )
 
 
 BUILD: dict[str, Callable[[Sql, Mapping[int, Owed]], dict[int, Message]]] = {

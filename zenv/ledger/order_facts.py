@@ -303,7 +303,9 @@ def _say_what_ended_oddly(t: Transaction, page: Page, changed: Sequence[OrderFac
     """Cancelled at the remote although a package had left: a person must catch it or take it back."""
     for fact in changed:
         known = page.known[fact.remote_id]
-        if fact.state == "cancelled" and known.state in ("part_shipped", "shipped", "completed") and not any(
-            line.shipped for line in fact.lines
+        if (
+            fact.state == "cancelled"
+            and known.state in ("part_shipped", "shipped", "completed")
+            and not any(line.shipped for line in fact.lines)
         ):
             notice(t, "late cancel", known.number, f"order {known.number} was cancelled after a package had left")

@@ -87,9 +87,7 @@ def expire_leases(t: Transaction, connection: int) -> None:
     knows what the channel shows, so whatever it is told next is a difference."""
     died = (messages.c.connection_id == connection, messages.c.state == "sending", messages.c.lease_until < t.now)
     shown = select(messages.c.subject).where(*died, messages.c.kind == "stock_level")
-    t.sql.execute(
-        listings.update().where(listings.c.id.in_(shown)).values(submitted=None, submitted_handling=None)
-    )
+    t.sql.execute(listings.update().where(listings.c.id.in_(shown)).values(submitted=None, submitted_handling=None))
     t.sql.execute(messages.update().where(*died).values(state="unknown", lease_until=None))
 
 
@@ -112,9 +110,7 @@ def under_way(sql: Connection, connection: int, kind: str) -> dict[str, list[Owe
 
 
 def _in_state(sql: Connection, connection: int, kind: str, state: str) -> list[Owed]:
-    of_kind = and_(
-        messages.c.connection_id == connection, messages.c.kind == kind, messages.c.state == state
-    )
+    of_kind = and_(messages.c.connection_id == connection, messages.c.kind == kind, messages.c.state == state)
     return _read(sql, select(messages).where(of_kind).order_by(messages.c.id))
 
 
@@ -143,9 +139,7 @@ def _settle(t: Transaction, key: int, receipt: Receipt | None) -> None:
     this = messages.c.id == key
     outcome = receipt.outcome if receipt else "done"
     if outcome == "done":
-        gone = t.sql.execute(
-            messages.delete().where(this, messages.c.sent_revision == messages.c.revision)
-        ).rowcount
+        gone = t.sql.execute(messages.delete().where(this, messages.c.sent_revision == messages.c.revision)).rowcount
         if not gone:
             t.sql.execute(_back_to_pending().where(this))
         return

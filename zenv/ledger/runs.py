@@ -76,9 +76,7 @@ def came_good(t: Transaction, kind: str, remote_ids: Sequence[str]) -> None:
         waiting = set(t.sql.execute(select(failures.c.remote_id).where(*open_ones)).scalars())
         good = waiting & set(remote_ids)
         if good:
-            t.sql.execute(
-                failures.update().where(*open_ones, failures.c.remote_id.in_(good)).values(settled_at=t.now)
-            )
+            t.sql.execute(failures.update().where(*open_ones, failures.c.remote_id.in_(good)).values(settled_at=t.now))
 
 
 def end(t: Transaction, run: int, outcome: str, tally: Tally) -> None:

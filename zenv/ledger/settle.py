@@ -106,9 +106,7 @@ def read_sources(sql: Connection) -> Sources:
     chosen: dict[int, set[int]] = defaultdict(set)
     for connection, warehouse in sql.execute(select(sources.c.connection_id, sources.c.warehouse_id)):
         chosen[connection].add(warehouse)
-    return Sources(
-        by_rank, {connection: tuple(w for w in by_rank if w in some) for connection, some in chosen.items()}
-    )
+    return Sources(by_rank, {connection: tuple(w for w in by_rank if w in some) for connection, some in chosen.items()})
 
 
 def read_shelves(sql: Connection, items: Sequence[int]) -> Shelves:
@@ -225,8 +223,10 @@ def _owe_levels(t: Transaction, items: Sequence[int], shelves: Shelves, filled_f
         listings.c.id, listings.c.connection_id, listings.c.item_id, listings.c.submitted,
         listings.c.submitted_handling, connections.c.buffer, connections.c.handling_days,
     ).join(connections, connections.c.id == listings.c.connection_id)  # fmt: skip
-    outbox.queue(t, [
-        (connection, "stock_level", listing)
-        for listing, connection, item, submitted, handling, buffer, handling_days in t.sql.execute(told.where(pushed)).all()
-        if submitted != shelves.offer(item, filled_from.of(connection), buffer) or handling != handling_days
-    ])  # fmt: skip
+    owed = []
+    for listing, connection, item, submitted, handling, buffer, handling_days in t.sql.execute(
+        told.where(pushed)
+    ).all():
+        if submitted != shelves.offer(item, filled_from.of(connection), buffer) or handling != handling_days:
+            owed.append((connection, "stock_level", listing))
+    outbox.queue(t, owed)

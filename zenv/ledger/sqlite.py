@@ -61,7 +61,9 @@ def open_ours(path: Path) -> Any:
         raise plain(error) from None
     if application != APPLICATION_ID:
         connection.close()
-        raise WrongLedger("This file is not a zenv ledger; it was left as it was.", "Choose another folder with --home.")
+        raise WrongLedger(
+            "This file is not a zenv ledger; it was left as it was.", "Choose another folder with --home."
+        )
     return connection
 
 

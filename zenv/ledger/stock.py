@@ -174,9 +174,7 @@ def _correction(item: int, place: int, change: int, reason: str, note: str) -> M
     return Move(item, *ends, abs(change), reason, note=_clean(note))
 
 
-def transfer(
-    t: Transaction, sku: str, source: str, destination: str, quantity: int, arrives_now: bool = False
-) -> int:
+def transfer(t: Transaction, sku: str, source: str, destination: str, quantity: int, arrives_now: bool = False) -> int:
     """Send units to another own warehouse; they are in transit there until they arrive. The transfer's number."""
     item = item_id(t.sql, sku)
     here, there = own_warehouse(t.sql, source), own_warehouse(t.sql, destination)

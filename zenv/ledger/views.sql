@@ -113,7 +113,7 @@ SELECT c.name AS connection, c.kind, c.external_id, c.region, c.status, c.market
        (SELECT GROUP_CONCAT(w.name, ', ') FROM stock_source s JOIN warehouse w ON w.id = s.warehouse_id
          WHERE s.connection_id = c.id) AS stock_from,
        c.handling_days, c.buffer, c.with_fulfilled, c.high_frequency, c.adopt_new, c.consent_at, c.consent_scope,
-       CAST(180 - (julianday('now') - julianday(c.secret_set_at)) AS INTEGER) AS secret_days_left,
+       180 - CAST(julianday('now') - julianday(c.secret_set_at) AS INTEGER) AS secret_days_left,
        (SELECT COUNT(*) FROM listing l WHERE l.connection_id = c.id) AS listings,
        (SELECT COUNT(*) FROM message m WHERE m.connection_id = c.id) AS owed
   FROM connection c;
@@ -145,7 +145,7 @@ SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credent
   FROM connection c WHERE c.status = 'needs_login'
 UNION ALL
 SELECT 'secret', c.name, 'the client secret of ' || c.name || ' expires in '
-       || MAX(0, CAST(180 - (julianday('now') - julianday(c.secret_set_at)) AS INTEGER)) || ' days',
+       || MAX(0, 180 - CAST(julianday('now') - julianday(c.secret_set_at) AS INTEGER)) || ' days',
        'zenv connections login ' || c.name
   FROM connection c
  WHERE c.status <> 'needs_login' AND c.kind = 'amazon' AND julianday('now') - julianday(c.secret_set_at) > 150

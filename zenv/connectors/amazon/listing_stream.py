@@ -61,8 +61,7 @@ def _since(moment: datetime) -> str:
 
 
 def _facts(api: Api, items: Sequence[Payload]) -> list[Fact]:
-    seen_at = api.world.now()
-    return [listing_or_bad(item, api.home, seen_at) for item in items]
+    return [listing_or_bad(item, api.home, api.wire.sent_at) for item in items]
 
 
 def _all_items(api: Api) -> Iterator[Page]:

@@ -164,11 +164,15 @@ def fetch_listings(api: Api, skus: Sequence[str], datasets: str) -> Iterator[Pag
     """Exactly these items, 20 a page; one that Amazon does not have becomes a BadRecord."""
     read = 0
     for batch in batches(skus, BATCH):
-        items = {key_of(item): item for item in _items(api, batch, datasets)}
-        seen_at = api.world.now()
+        # seen when the request left: a sale on its way back must not count as known to Amazon's answer
+        items = {key_of(item): (item, api.wire.sent_at) for item in _items(api, batch, datasets)}
         read += len(batch)
-        facts = [listing_or_bad(items[sku], api.home, seen_at) if sku in items else _unknown(sku) for sku in batch]
+        facts = [_fact(api, *items[sku]) if sku in items else _unknown(sku) for sku in batch]
         yield Page(facts, None, read, len(skus))
+
+
+def _fact(api: Api, item: Payload, seen_at: datetime) -> ListingFact | BadRecord:
+    return listing_or_bad(item, api.home, seen_at)
 
 
 def key_of(item: Payload) -> str:

@@ -1,0 +1,52 @@
+"""The tables. Each is written by exactly one subject module, named beside it.
+
+Money is an integer of minor units, quantities are integers of base units, times are UTC. A table model does not
+validate what it is given (SQLModel leaves that to other models), so the CHECK constraints here are the last
+word. Everything is STRICT on SQLite: text never ends up in an integer column.
+"""
+
+from sqlmodel import SQLModel
+
+from zenv.ledger.models.channels import (
+    Connection,
+    Cursor,
+    Listing,
+    Message,
+    Notice,
+    RateBucket,
+    Run,
+    RunFailure,
+    Secret,
+    StockSource,
+)
+from zenv.ledger.models.goods import OUTSIDE, Company, Item, Level, Movement, Place, Transfer, Warehouse
+from zenv.ledger.models.trade import Order, OrderComment, OrderLine, Personal, Reservation, Shipment, ShipmentLine
+
+__all__ = [
+    "OUTSIDE",
+    "Company",
+    "Connection",
+    "Cursor",
+    "Item",
+    "Level",
+    "Listing",
+    "Message",
+    "Movement",
+    "Notice",
+    "Order",
+    "OrderComment",
+    "OrderLine",
+    "Personal",
+    "Place",
+    "RateBucket",
+    "Reservation",
+    "Run",
+    "RunFailure",
+    "SQLModel",
+    "Secret",
+    "Shipment",
+    "ShipmentLine",
+    "StockSource",
+    "Transfer",
+    "Warehouse",
+]
