@@ -25,13 +25,17 @@ from zenv.ledger import (
     order_facts,
     orders,
     outbox,
+    sqlite,
     stock,
     views,
 )
 from zenv.ledger.book import Book
 
 MORNING = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 MARKETPLACE = "A1PA6795UKMFR9"
+AMAZON = 1
+"""The id of the only connection most tests make."""
 COMPANY = ledger.NewCompany("Lamp Shop", "DE", "Europe/Berlin", "EUR")
 
 
@@ -139,6 +143,16 @@ def order(number: str, *lines: OrderLineFact, at: datetime = MORNING, said: date
     return OrderFact(number, at, said or at, marketplace=MARKETPLACE, lines=lines, **shown)
 
 
+def changes(book: Book, *facts: OrderFact) -> bool:
+    """Whether recording these facts wrote anything to the file, as another connection to it sees."""
+    watching = sqlite.read_only(book.home / "ledger.db")
+    before = watching.execute("PRAGMA data_version").fetchall()
+    record(book, AMAZON, *facts)
+    after = watching.execute("PRAGMA data_version").fetchall()
+    watching.close()
+    return bool(before != after)
+
+
 def package(reference: str, tracking: str = "T1", status: str = "SHIPPED", **about: Any) -> PackageFact:
     """A package as the remote shows it."""
     shown: dict[str, Any] = {"carrier": "DHL", "shipped_at": None} | about
@@ -162,6 +176,12 @@ PERSON = RecipientFact(
     line3="Marker Door 3", phone="+49 555 0199 77", email="marker@relay.example", gift_message="Marker Greetings",
     city="Berlin", region="BE", postcode="10115", country="DE",
 )  # fmt: skip
+
+
+def do(book: Book, operation: Any, *given: Any, **named: Any) -> Any:
+    """One operation of a person in a transaction of its own."""
+    with book.transaction() as t:
+        return operation(t, *given, **named)
 
 
 # ---- looking at them -------------------------------------------------------------------------------------

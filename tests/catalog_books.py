@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from zenv import credentials
-from zenv.facts import ListingFact, OrderFact, OrderLineFact
+from zenv.facts import ListingFact, Money, OrderFact, OrderLineFact
 from zenv.ledger import book as books
 from zenv.ledger import connections, order_facts, sqlite, stock
 from zenv.ledger.home import LEDGER
@@ -134,3 +134,12 @@ def nothing_written(book: books.Book) -> Iterator[None]:
         assert observer.execute("PRAGMA data_version").fetchone() == before, "something was written"
     finally:
         observer.close()
+
+
+def everything(sku: str = "A", **about: Any) -> ListingFact:
+    """A listing as a full look shows it."""
+    whole = {
+        "asin": "B000000001", "gtin": "036000291452", "product_type": "LAMP", "quantity": 5, "parent_sku": "P",
+        "attributes": {"color": "red"}, "price": Money(1999, "EUR"),
+    }  # fmt: skip
+    return seen(sku, **(whole | about))

@@ -196,6 +196,7 @@ def test_with_a_wrong_key_secrets_stay_closed_and_the_rest_can_be_read(with_secr
             connections.open_secrets(sql, "amazon", book.master_key)
         assert closed.value.hint
         assert text.strip()[-20:] not in str(closed.value)
+    with books.opened(with_secrets, books.Clock()) as book:
         books.add_items(book, "LAMP")
     assert views.connection(with_secrets, "amazon")["status"] == "active"
 
@@ -213,6 +214,10 @@ def test_a_transaction_that_fails_leaves_nothing_behind(book: Book) -> None:
     assert len(views.warehouses(book.home).rows) == 3
 
 
+@pytest.mark.skipif(
+    not sqlite.wal_is_safe(sqlite.module.sqlite_version_info),
+    reason="this SQLite's write-ahead log is not safe to use; without it a writer waits for readers",
+)
 def test_a_reader_sees_one_state_while_others_write(book: Book) -> None:
     books.add_items(book, "LAMP")
     with book.reading() as sql:

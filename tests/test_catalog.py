@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from catalog_books import Clock, book, clock, connect, items, listings, nothing_written, on_hand, seen
-from shared_files import SHARED
 
+from tests.catalog_books import Clock, book, clock, connect, items, listings, nothing_written, on_hand, seen
+from tests.shared_files import SHARED
 from zenv.errors import BadInput, NotFound, Refused
 from zenv.ledger import catalog, stock
 from zenv.ledger.book import Book

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 
+from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 from zenv.simulators.amazon import AmazonSimulator, serve
 
 SECRETS = ("client_id", "client_secret", "refresh_token")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from cli_driver import ROOT, Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 from sqlalchemy.exc import OperationalError
 
+from tests.cli_driver import ROOT, Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 from zenv import cli, errors, failures
 from zenv.commands import lean
 

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
+
+from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 
 ALL = (
     "--company",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
-from shared_files import SHARED
+
+from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
+from tests.shared_files import SHARED
 
 
 def test_an_item_is_added_shown_and_changed(shop: Zenv) -> None:

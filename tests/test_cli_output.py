@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 from hypothesis import given
 from hypothesis import strategies as some
 
+from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 from zenv import output
 from zenv.errors import NeedsAttention
 from zenv.money import amount

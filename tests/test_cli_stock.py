@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
+
+from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  # the fixtures shop and zenv
 
 
 def on_hand(shop: Zenv, sku: str = "MUG") -> dict[str, int]:

@@ -99,6 +99,18 @@ def test_a_change_booked_while_a_feed_is_under_way_is_sent_after_its_answer(book
     assert offers(book, amazon) == {"LAMP": 11}
 
 
+def test_a_receipt_settles_only_the_revision_it_answers(book: Book, amazon: int) -> None:
+    record(book, amazon, order("A-1", line("LAMP", 1)))
+    books.ship(book, "A-1")
+    _, built = books.claim(book, amazon, "shipment")
+    ((shipment,),) = books.ask(book, "SELECT id FROM shipment")
+    with book.transaction() as t:
+        t.tell(amazon, "shipment", shipment)
+    with book.transaction() as t:
+        outbox.settle(t, [Receipt(key, "done") for key in built])
+    assert ("shipment", "A-1/1", "pending") in owed(book)
+
+
 def test_retry_waits_as_long_as_the_remote_asked(book: Book, amazon: int, clock: books.Clock) -> None:
     books.send(book, amazon, outcome="retry", wait=60.0, reason="busy")
     assert states(book) == ["pending"]

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,9 @@ def test_the_tour_begins_with_init_and_connect() -> None:
 
 
 def test_ctrl_c_ends_the_simulated_amazon_well(shop: Shop) -> None:
+    seen = re.search(r"http://\S+/control/state", shop.introduction)
+    assert seen is not None
+    urllib.request.urlopen(seen.group()).close()  # now it serves
     shop.sim.send_signal(signal.SIGINT)
     out, err = shop.sim.communicate()
     assert (shop.sim.returncode, err) == (0, "")

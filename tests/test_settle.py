@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import books
-from tests.books import MORNING, line, offers, order, owed, record
+from tests.books import HOUR, MORNING, do, line, offers, order, owed, record
 from zenv.errors import ZenvError
 from zenv.facts import ListingFact
 from zenv.ledger import connections, listing_facts, listings, orders, stock
 from zenv.ledger.book import Book
-
-HOUR = timedelta(hours=1)
+from zenv.ledger.models import OUTSIDE
 
 
 @pytest.fixture
@@ -28,11 +26,6 @@ def lamps(book: Book) -> Book:
     books.receive(book, "LAMP", 10)
     books.receive(book, "LAMP", 5, "Side")
     return book
-
-
-def do(book: Book, operation: Any, *given: Any, **named: Any) -> None:
-    with book.transaction() as t:
-        operation(t, *given, **named)
 
 
 def edit(book: Book, **changes: Any) -> None:
@@ -53,11 +46,15 @@ def test_A26_pushed_quantity_is_the_sum_of_selected_warehouses(lamps: Book) -> N
 
 
 def test_units_kept_by_somebody_else_are_never_offered(lamps: Book) -> None:
-    amazon = books.connect(lamps)
+    amazon = books.connect(lamps, warehouses=("Main", "Side"))
     with lamps.transaction() as t:
-        stock.add_warehouse(t, "At Amazon", kind="fba")
+        elsewhere = t.place(stock.add_warehouse(t, "At Amazon", kind="fba", rank=1), "on_hand")
+        lamp = stock.item_id(t.sql, "LAMP")
+        stock.move(t, [stock.Move(lamp, OUTSIDE["opening"], elsewhere, 50, "opening")])
     books.list_(lamps, amazon, "LAMP")
-    assert offers(lamps, amazon) == {"LAMP": 10}
+    assert offers(lamps, amazon) == {"LAMP": 15}
+    assert books.available(lamps, "LAMP") == 15
+    assert books.held(lamps, books.make_order(lamps, ("LAMP", 20))) == [("LAMP", None, 0, 0)]
 
 
 def test_C4_what_is_reserved_is_not_offered(lamps: Book) -> None:
@@ -207,6 +204,7 @@ def test_C18_a_message_already_owed_is_not_sent_once_the_channel_fulfils_the_lis
 def test_A6_only_linked_live_sellable_listings_are_told(lamps: Book, clock: books.Clock, why: str) -> None:
     amazon = books.connect(lamps)
     books.list_(lamps, amazon, "LAMP", is_parent=why == "parent")
+    assert len(owed(lamps)) == (0 if why == "parent" else 1)
     clock.later(minutes=1)
     if why == "deleted":
         books.list_(lamps, amazon, "LAMP", status="deleted")

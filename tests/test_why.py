@@ -64,6 +64,15 @@ def test_picked_units_have_left_the_shelf_and_are_not_subtracted_again(lamps: Bo
     assert sums(explained(lamps)["LAMP available"]) == [("on hand in Main", 5), ("on hand in Side", 4)]
 
 
+def test_of_a_line_picked_in_part_only_the_rest_is_subtracted(lamps: Book) -> None:
+    with lamps.transaction() as t:
+        orders.pick(t, "A-1")
+    record(lamps, 1, order("A-1", line("LAMP", 5), said=MORNING + timedelta(hours=1)))
+    found = explained(lamps)["LAMP available"]
+    assert sums(found)[-1] == ("order A-1, reserved in Main", -2)
+    assert found.number == books.available(lamps, "LAMP") == 7
+
+
 def test_an_offer_names_its_warehouses_reservations_and_buffer(lamps: Book) -> None:
     found = explained(lamps)["LAMP offered on amazon"]
     assert sums(found) == [("on hand in Main", 8), ("reserved in Main", -3), ("buffer of the connection", -1)]

@@ -15,7 +15,7 @@ from zenv.errors import LoginNeeded, Unanswered, Unreachable, ZenvError
 from zenv.facts import Message, Receipt, StockLevel
 from zenv.ledger import messages, outbox
 from zenv.ledger.book import Book
-from zenv.ledger.notices import notice
+from zenv.ledger.notices import notice, withdraw
 from zenv.ledger.outbox import Owed
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction
@@ -28,6 +28,7 @@ PAUSE_SECONDS = 60.0
 ZEROS_ALWAYS_FINE = 10
 ZEROS_SHARE = 0.2
 """More listings than this share going to 0 at once looks like an accident, not like sales."""
+HELD_BACK = "held back: too many would go to 0"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ def deliver(book: Book, owner: AnyRow, connector: Connector, kind: str, tally: T
     """Settle and send the messages of one kind."""
     with book.transaction() as t:
         outbox.expire_leases(t, owner.id)
+        if yes_to_zero:
+            # Said right after reading the inbox: the pause of what was held back has not passed yet.
+            outbox.wake(t, owner.id, HELD_BACK)
+            withdraw(t, "mass zero", owner.name)
     _look_up(book, owner, connector, kind)
     _follow(book, owner, connector, kind)
     while True:
@@ -116,7 +121,7 @@ def _suspicious_zeros(built: Mapping[int, Message], offered: int) -> set[int]:
 
 def _hold_back(t: Transaction, owner: AnyRow, held: Iterable[int], tally: Tally) -> None:
     keys = list(held)
-    outbox.settle(t, [Receipt(key, "retry", reason="held back: too many would go to 0", wait=600) for key in keys])
+    outbox.settle(t, [Receipt(key, "retry", reason=HELD_BACK, wait=600) for key in keys])
     said = f"{len(keys)} listings of {owner.name} would go to 0 at once; they were held back"
     notice(t, "mass zero", owner.name, said, f"zenv sync now {owner.name} stock --yes-to-zero")
     tally.notes.append(said)

@@ -379,6 +379,7 @@ def progress(title: str, manner: Manner) -> Iterator[Callable[[str, int, int | N
         def follow(what: str, done: int, total: int | None) -> None:
             if what != bar.tasks[0].description:
                 bar.reset(task, description=clean(what), total=None)
-            bar.update(task, completed=done, total=total)
+            bar.tasks[0].total = total  # `update` would keep the total of what came before
+            bar.update(task, completed=done)
 
         yield follow

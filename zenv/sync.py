@@ -261,13 +261,13 @@ def _record(t: Transaction, job: Job, facts: Sequence[Fact]) -> Tally:
         changed.failed += len(recorded.failures)
         bad = {record.remote_id for record in recorded.failures}
         runs.set_aside(t, job.run, recorded.failures)
-        runs.came_good(t, "listing", [fact.sku for fact in found if fact.sku not in bad])
+        runs.came_good(t, owner, "listing", [fact.sku for fact in found if fact.sku not in bad])
     if orders := [fact for fact in facts if isinstance(fact, OrderFact)]:
         changed.orders += order_facts.record(t, owner, orders)
-        runs.came_good(t, "order", [fact.remote_id for fact in orders])
+        runs.came_good(t, owner, "order", [fact.remote_id for fact in orders])
     if people := [fact for fact in facts if isinstance(fact, RecipientFact)]:
         recipients.record(t, owner, people)
-        runs.came_good(t, "recipient", [fact.order for fact in people])
+        runs.came_good(t, owner, "recipient", [fact.order for fact in people])
     bad_records = [fact for fact in facts if isinstance(fact, BadRecord)]
     runs.set_aside(t, job.run, bad_records)
     changed.failed += len(bad_records)

@@ -128,10 +128,18 @@ def create(
         sqlite.make_private(fresh)
         with plain_errors():
             _write_first_page(fresh, company, store, fingerprint, clock)
-        fresh.rename(path)
+        _put_in_place(fresh, path, home)
     finally:
         for leftover in home.glob(f"{fresh.name}*"):
             leftover.unlink()
+
+
+def _put_in_place(fresh: Path, path: Path, home: Path) -> None:
+    """Unlike a rename, a link never replaces the ledger that another `zenv init` finished a moment ago."""
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        raise Refused(f"There is a ledger in {home} already; it was left as it is.", "zenv status") from None
 
 
 def _write_first_page(

@@ -27,6 +27,11 @@ def notice(t: Transaction, kind: str, subject: str, text: str, command: str = ""
 
 def settle_notice(t: Transaction, kind: str, subject: str) -> None:
     """The person has dealt with it; raises NotFound when there is no such open entry."""
-    open_one = (notices.c.kind == kind, notices.c.subject == subject, notices.c.settled_at.is_(None))
-    if not t.sql.execute(notices.update().where(*open_one).values(settled_at=t.now)).rowcount:
+    if not withdraw(t, kind, subject):
         raise NotFound(f"The inbox has no {kind} for {subject} that can be settled by hand.", "zenv inbox")
+
+
+def withdraw(t: Transaction, kind: str, subject: str) -> bool:
+    """What it says no longer holds, or was answered; whether there was such an open entry."""
+    open_one = (notices.c.kind == kind, notices.c.subject == subject, notices.c.settled_at.is_(None))
+    return bool(t.sql.execute(notices.update().where(*open_one).values(settled_at=t.now)).rowcount)

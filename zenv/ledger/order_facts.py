@@ -19,11 +19,11 @@ from zenv.facts import OrderFact, OrderLineFact
 from zenv.ledger import listings
 from zenv.ledger.elsewhere import book_elsewhere, complete_delivered, confirm_known_packages
 from zenv.ledger.lines import Reshaped, refresh_states, reshape
-from zenv.ledger.models import Connection, Listing, Order, OrderLine
+from zenv.ledger.models import OUTSIDE, Connection, Listing, Order, OrderLine
 from zenv.ledger.notices import notice
 from zenv.ledger.orders import add_comments
 from zenv.ledger.settle import read_sources
-from zenv.ledger.stock import open_stock
+from zenv.ledger.stock import Move, move
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
 from zenv.privacy import strip_control
 
@@ -209,10 +209,15 @@ def _reopen(t: Transaction, page: Page, new: Sequence[OrderFact], rows: Sequence
         if (at := opened.get(line["listing_id"])) and line["item_id"] and placed[line["order_id"]].placed_at < at
         and placed[line["order_id"]].fulfilled_by == "merchant"
     ]  # fmt: skip
-    shelf = read_sources(t.sql).of(page.connection.id) if sold_before else ()
-    for line in sold_before if shelf else ():
-        units = line["quantity"] - line["cancelled"] - line["shipped"]
-        open_stock(t, line["item_id"], shelf[0], units, placed[line["order_id"]].remote_id)
+    shelves = read_sources(t.sql).of(page.connection.id) if sold_before else ()
+    if not shelves:
+        return
+    shelf, moves = t.place(shelves[0], "on_hand"), []
+    for line in sold_before:
+        if units := line["quantity"] - line["cancelled"] - line["shipped"]:
+            number = placed[line["order_id"]].remote_id
+            moves.append(Move(line["item_id"], OUTSIDE["opening"], shelf, units, "opening", number))
+    move(t, moves)
 
 
 def _opened_at(t: Transaction, listing_ids: Iterable[int]) -> dict[int, datetime]:

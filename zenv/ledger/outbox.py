@@ -60,6 +60,8 @@ _queue = _queue.on_conflict_do_update(
         "revision": messages.c.revision + 1,
         "state": case((messages.c.state == "parked", "pending"), else_=messages.c.state),
     },
+    # One that still waits is worked out when it is sent: it says the newest thing already.
+    where=messages.c.state != "pending",
 )
 
 
@@ -89,6 +91,12 @@ def expire_leases(t: Transaction, connection: int) -> None:
     shown = select(messages.c.subject).where(*died, messages.c.kind == "stock_level")
     t.sql.execute(listings.update().where(listings.c.id.in_(shown)).values(submitted=None, submitted_handling=None))
     t.sql.execute(messages.update().where(*died).values(state="unknown", lease_until=None))
+
+
+def wake(t: Transaction, connection: int, reason: str) -> None:
+    """What waits for its time for this reason may be sent now."""
+    waits = (messages.c.connection_id == connection, messages.c.state == "pending", messages.c.reason == reason)
+    t.sql.execute(messages.update().where(*waits).values(not_before=None))
 
 
 def pending(sql: Connection, connection: int, kind: str) -> list[Owed]:
@@ -169,9 +177,9 @@ def _back_to_pending() -> Update:
 
 
 def retry(t: Transaction, message: int) -> None:
-    """A person says: try this parked message again."""
+    """A person says: try this parked or waiting message again. One whose answer was lost is looked up first."""
     woken = t.sql.execute(
-        _back_to_pending().where(messages.c.id == message, messages.c.state.in_(("parked", "pending", "unknown")))
+        _back_to_pending().where(messages.c.id == message, messages.c.state.in_(("parked", "pending")))
     ).rowcount
     if not woken:
         raise NotFound(f"No message {message} is parked.", "zenv inbox")

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from zenv.errors import Busy
 from zenv.facts import BadRecord
 from zenv.ledger.models import Run, RunFailure
-from zenv.ledger.transaction import Transaction, row, table
+from zenv.ledger.transaction import Transaction, among, row, table
 from zenv.privacy import strip_control
 
 runs, failures = table(Run), table(RunFailure)
@@ -59,9 +59,9 @@ def renew(t: Transaction, run: int) -> None:
 
 def set_aside(t: Transaction, run: int, records: Sequence[BadRecord]) -> None:
     """Records that could not be taken, each with its reason; an older entry of the same record is settled."""
-    for record in records:
-        same = (failures.c.kind == record.kind, failures.c.remote_id == record.remote_id)
-        t.sql.execute(failures.update().where(*same, failures.c.settled_at.is_(None)).values(settled_at=t.now))
+    connection = _connection_of(t, run)
+    for kind in {record.kind for record in records}:
+        came_good(t, connection, kind, [record.remote_id for record in records if record.kind == kind])
     t.insert(RunFailure, [
         row(RunFailure, run_id=run, kind=record.kind, remote_id=strip_control(record.remote_id),
             reason=strip_control(record.reason)[:500])
@@ -69,14 +69,21 @@ def set_aside(t: Transaction, run: int, records: Sequence[BadRecord]) -> None:
     ])  # fmt: skip
 
 
-def came_good(t: Transaction, kind: str, remote_ids: Sequence[str]) -> None:
-    """Records set aside earlier were taken now."""
-    if remote_ids:
-        open_ones = (failures.c.kind == kind, failures.c.settled_at.is_(None))
-        waiting = set(t.sql.execute(select(failures.c.remote_id).where(*open_ones)).scalars())
-        good = waiting & set(remote_ids)
-        if good:
-            t.sql.execute(failures.update().where(*open_ones, failures.c.remote_id.in_(good)).values(settled_at=t.now))
+def _connection_of(t: Transaction, run: int) -> int:
+    return int(t.sql.execute(select(runs.c.connection_id).where(runs.c.id == run)).scalar_one())
+
+
+def came_good(t: Transaction, connection: int, kind: str, remote_ids: Sequence[str]) -> None:
+    """Records of this connection that were set aside earlier were taken now."""
+    waiting = (
+        select(failures.c.id, failures.c.remote_id)
+        .join(runs, runs.c.id == failures.c.run_id)
+        .where(runs.c.connection_id == connection, failures.c.kind == kind, failures.c.settled_at.is_(None))
+    )
+    taken = set(remote_ids)
+    good = [number for number, remote_id in t.sql.execute(waiting).all() if remote_id in taken] if taken else []
+    if good:
+        t.sql.execute(failures.update().where(among(failures.c.id, good)).values(settled_at=t.now))
 
 
 def end(t: Transaction, run: int, outcome: str, tally: Tally) -> None:

@@ -161,7 +161,11 @@ def bind(port: int) -> socket.socket:
     # the protocol is named because asyncio sets TCP_NODELAY only then; without it every answer waits 40 ms
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
     # from here on a client that comes early waits instead of being refused
     listener.listen(128)
     return listener
