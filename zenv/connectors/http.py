@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import logging
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -106,7 +108,20 @@ def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
         # at INFO they write whole addresses, and those of documents are credentials
         logging.getLogger(name).setLevel(logging.WARNING)
     headers = {"user-agent": user_agent(), "accept-encoding": "gzip, identity"}
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=TIMEOUT, headers=headers)
+    return httpx.Client(
+        transport=transport,
+        verify=_trusted(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=TIMEOUT,
+        headers=headers,
+    )
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than most runs do otherwise."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class Wire:
