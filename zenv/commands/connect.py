@@ -24,6 +24,7 @@ CONSENT = (
     "read listings, stock and orders of this account, with the names and addresses of recipients of orders that are "
     "ready to ship, and send it stock levels, shipments and cancellations"
 )
+SANDBOX = "Amazon's own sandbox: it checks the credentials and has no orders to pull."
 HTTPS_OR_HERE = "Only https, or http on this machine."
 
 
@@ -68,7 +69,7 @@ def amazon(
     adopt_new: Annotated[
         bool, typer.Option("--adopt-new", help="Make items of listings that match none, without asking.")
     ] = False,
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="Amazon's own sandbox.")] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help=SANDBOX)] = False,
     endpoint: Annotated[str, typer.Option("--endpoint", metavar="URL", help=HTTPS_OR_HERE, show_default=False)] = "",
     secret_stdin: Annotated[
         bool, typer.Option("--secret-stdin", help="Read client_id=, client_secret=, refresh_token= lines from stdin.")
