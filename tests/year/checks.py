@@ -189,6 +189,9 @@ def _shelf_is_the_same(y: Year) -> None:
     held = y.company.rows("SELECT o.number FROM reservation r JOIN order_line l ON l.id = r.line_id"
                           " JOIN customer_order o ON o.id = l.order_id WHERE o.state IN ('cancelled', 'shipped')")  # fmt: skip
     promise(not held, f"reserved for what has ended: {held}")
+    asked = y.company.rows("SELECT number, cancelling, state FROM customer_order WHERE cancelling IN ('requested', 'accepted')"
+                           " AND state IN ('pending', 'ready', 'part_shipped')")  # fmt: skip
+    promise(not asked, f"zenv takes these for cancelled, Amazon does not: {asked}")
 
 
 def _everything_confirmed(y: Year) -> None:

@@ -33,6 +33,8 @@ class Year:
     serial: int = 0
     calm: bool = False
     """Nobody does anything while a request is on the wire."""
+    later: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Trouble that begins once a request of this operation has been answered."""
 
     def pick(self, some: Sequence[T]) -> T | None:
         """One of them, or None of none."""
@@ -58,12 +60,12 @@ class Year:
 # ---- buyers ----------------------------------------------------------------------------------------------
 
 
-def buy(y: Year) -> None:
-    shop = y.shop()
+def buy(y: Year, shop: Shop | None = None) -> None:
+    shop = shop or y.shop()
     live = [one for one in shop.sim.listings.values() if one.quantity]
     chosen = y.rng.sample(live, min(len(live), y.rng.choice((1, 1, 1, 2))))
     if chosen:
-        lines = [(one.sku, min(one.quantity or 0, y.rng.choice((1, 1, 2, 3)))) for one in chosen]
+        lines = [(one.sku, min(one.quantity or 0, y.rng.choice((1, 1, 2, 3, 4)))) for one in chosen]
         status = "PENDING" if y.rng.random() < 0.25 else "UNSHIPPED"
         number = shop.sim.place_order(lines, status)
         y.tell(f"{shop.name}: {number} {status} {lines}")
@@ -169,9 +171,11 @@ def ship(y: Year) -> None:
 
 
 def _packed(y: Year, able: dict[str, int]) -> list[tuple[str, dict[str, int]]]:
-    first = able if y.rng.random() < 0.5 else {sku: y.rng.randint(0, units) for sku, units in able.items()}
-    rest = {sku: units - first[sku] for sku, units in able.items()}
-    contents = [first, rest] if y.rng.random() < 0.5 else [first]
+    """Everything in one package, one unit, some of it, or everything in two."""
+    some = {sku: y.rng.randint(0, units) for sku, units in able.items()}
+    rest = {sku: units - some[sku] for sku, units in able.items()}
+    one_unit = {y.rng.choice(sorted(able)): 1}
+    contents = y.rng.choice(([able], [one_unit], [one_unit], [some], [some, rest]))
     filled = [{sku: units for sku, units in content.items() if units} for content in contents]
     return [(f"T{y.number()}", units) for units in filled if units] or [(f"T{y.number()}", able)]
 
@@ -196,14 +200,17 @@ def take_in_hand(y: Year) -> None:
         attempt(y, f"{chosen[1]}: {do.__name__}", lambda t: do(t, chosen[1]))  # type: ignore[union-attr]
 
 
-def accept_cancel(y: Year) -> None:
-    """The seller asks Amazon to cancel, mostly because the buyer asked."""
-    wish = "buyer_wants_cancel <> '' AND " if y.rng.random() < 0.8 else ""
+def accept_cancel(y: Year) -> Shop | None:
+    """The seller asks Amazon to cancel, mostly because the buyer asked. The shop that is to be told."""
+    wish = "buyer_wants_cancel <> '' AND " if y.rng.random() < 0.5 else ""
     query = (f"SELECT number, c.name FROM customer_order o JOIN connection c ON c.id = o.connection_id"
              f" WHERE {wish} state = 'ready' AND cancelling IN ('', 'refused') ORDER BY number")  # fmt: skip
     shops = [(number, y.company.shop(name)) for number, name in y.company.rows(query)]
-    if number := y.pick([n for n, shop in shops if _lines_known(y, shop, shop.sim.orders[n])]):
-        attempt(y, f"{number}: asked to cancel", lambda t: orders.cancel(t, number, "buyer_request"))
+    chosen = y.pick([(n, shop) for n, shop in shops if _lines_known(y, shop, shop.sim.orders[n])])
+    if chosen is None:
+        return None
+    attempt(y, f"{chosen[0]}: asked to cancel", lambda t: orders.cancel(t, chosen[0], "buyer_request"))
+    return chosen[1]
 
 
 def sell_by_hand(y: Year) -> None:
@@ -247,8 +254,8 @@ def attempt(y: Year, what: str, do: Callable[[Any], object]) -> bool:
 # ---- goods -----------------------------------------------------------------------------------------------
 
 
-def receive(y: Year) -> None:
-    item, units = y.rng.choice(sorted(y.outside.shelf)), y.rng.choice((1, 1, 2, 4))
+def receive(y: Year, item: str = "") -> None:
+    item, units = item or y.rng.choice(sorted(y.outside.shelf)), y.rng.choice((1, 1, 2, 4))
     place = y.rng.choice(("Main", "Main", "Back"))
     if attempt(y, f"{units} x {item} delivered to {place}", lambda t: stock.receive(t, item, place, units)):
         y.outside.shelf[item] += units

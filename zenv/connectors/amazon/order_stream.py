@@ -16,7 +16,7 @@ from typing import Any
 
 from zenv.connectors.amazon.api import Api
 from zenv.connectors.amazon.operations import SEARCH_ORDERS
-from zenv.connectors.amazon.order_cursor import FIRST_IMPORT, OrderCursor, read_order_cursor
+from zenv.connectors.amazon.order_cursor import FIRST_IMPORT, OVERLAP, OrderCursor, read_order_cursor
 from zenv.connectors.amazon.order_lookup import get_order
 from zenv.connectors.amazon.orders import OPEN, order_id, order_or_bad
 from zenv.connectors.amazon.orders_report import REPORT_TYPE, read_shipped_orders
@@ -41,10 +41,17 @@ def pull_orders(api: Api, position: str | None) -> Iterator[Page]:
     trouble."""
     cursor = read_order_cursor(position, api.world.now())
     if cursor.report is None:
-        with_history = cursor.after is not None and api.terms.with_fulfilled
+        resumed, with_history = bool(cursor.token), cursor.after is not None and api.terms.with_fulfilled
         cursor = yield from _walk(api, cursor, with_history)
+        if resumed and cursor.report is None and _behind(api, cursor):
+            cursor = yield from _walk(api, cursor, False)
     if cursor.report is not None:
         yield from _history(api, cursor)
+
+
+def _behind(api: Api, cursor: OrderCursor) -> bool:
+    """A walk begun by an earlier run ends at that run's horizon; whoever tells stock now needs the present."""
+    return cursor.since is not None and api.wire.now() - cursor.since > OVERLAP
 
 
 def _walk(api: Api, cursor: OrderCursor, then_history: bool) -> Generator[Page, None, OrderCursor]:
