@@ -95,9 +95,7 @@ def listings(book: books.Book) -> dict[str, Any]:
     """All listings by SKU, with the SKU of the item they are linked to as `item`."""
     rows, owners = table(Listing), table(Item)
     with book.reading() as sql:
-        found = sql.execute(
-            select(rows, owners.c.sku.label("item")).outerjoin(owners, owners.c.id == rows.c.item_id)
-        )
+        found = sql.execute(select(rows, owners.c.sku.label("item")).outerjoin(owners, owners.c.id == rows.c.item_id))
         return {listing.sku: listing for listing in found}
 
 

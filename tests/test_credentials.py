@@ -196,9 +196,7 @@ def test_the_fingerprint_is_16_hex_digits_that_stay_the_same() -> None:
 # --- the order of look-up
 
 
-def test_the_key_is_looked_up_in_the_documented_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_is_looked_up_in_the_documented_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systemd, named, value, kept = (os.urandom(32) for _ in range(4))
     store = file_store(key_file(tmp_path / "kept.key", kept))
     assert credentials.master_key(store) == kept

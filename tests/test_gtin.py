@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from zenv.errors import BadInput
 from zenv.ledger.gtin import LENGTHS, check_digit, gtin14, is_gtin, read_gtin, spellings
 
-gtins = st.sampled_from(LENGTHS).flatmap(
-    lambda length: st.text("0123456789", min_size=length - 1, max_size=length - 1)
-).filter(lambda digits: digits.strip("0")).map(lambda digits: digits + check_digit(digits))
+gtins = (
+    st.sampled_from(LENGTHS)
+    .flatmap(lambda length: st.text("0123456789", min_size=length - 1, max_size=length - 1))
+    .filter(lambda digits: digits.strip("0"))
+    .map(lambda digits: digits + check_digit(digits))
+)
 
 
 @pytest.mark.parametrize("code", [
@@ -50,9 +53,7 @@ def test_a_bad_gtin_is_refused_with_what_is_wrong_with_it(text: str, says: str) 
     assert not is_gtin(text)
 
 
-@pytest.mark.parametrize(
-    ("isbn", "ean"), [("0-306-40615-2", "9780306406157"), ("080442957X", "9780804429573")]
-)
+@pytest.mark.parametrize(("isbn", "ean"), [("0-306-40615-2", "9780306406157"), ("080442957X", "9780804429573")])
 def test_an_old_isbn_becomes_its_ean(isbn: str, ean: str) -> None:
     assert read_gtin(isbn) == ean
 

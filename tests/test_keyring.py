@@ -35,22 +35,10 @@ def no_key_given(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-
-
-
-
-
-
-
-
 def refusal(store: KeyStore) -> str:
     with pytest.raises(KeyUnavailable) as caught:
         credentials.master_key(store)
     return caught.value.message
-
-
-
-
 
 
 # --- the keyring
@@ -173,9 +161,7 @@ except KeyUnavailable as error:
 
 
 @pytest.mark.skipif(
-    not all(
-        shutil.which(name) for name in ("dbus-run-session", "dbus-monitor", "gnome-keyring-daemon", "busctl")
-    ),
+    not all(shutil.which(name) for name in ("dbus-run-session", "dbus-monitor", "gnome-keyring-daemon", "busctl")),
     reason="needs dbus-run-session, dbus-monitor, busctl and gnome-keyring-daemon",
 )
 def test_a_real_secret_service_keeps_the_key_and_is_not_waited_for_when_locked(tmp_path: Path) -> None:

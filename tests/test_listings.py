@@ -83,9 +83,7 @@ def test_F8_a_gtin_that_two_items_have_links_nothing(book: Book) -> None:
 
 def test_an_equal_sku_goes_before_an_equal_gtin_and_a_parent_has_none(book: Book) -> None:
     add(book, NewItem("A"), NewItem("B", gtin="036000291452"))
-    record(
-        book, connect(book), seen("A", gtin="036000291452"), seen("P", gtin="036000291452", is_parent=True)
-    )
+    record(book, connect(book), seen("A", gtin="036000291452"), seen("P", gtin="036000291452", is_parent=True))
     assert linked(book) == {"A": "A", "P": None}
 
 
@@ -117,8 +115,6 @@ def test_details_that_bring_the_gtin_later_link_the_listing_then(book: Book) -> 
 
 
 # ---- snapshots -------------------------------------------------------------------------------------------
-
-
 
 
 @pytest.mark.parametrize("adopts", [True, False])

@@ -22,7 +22,7 @@ from zenv.errors import Bug
 from zenv.ledger import migrations, sqlite
 from zenv.ledger.book import Book
 
-CHILDREN = '''
+CHILDREN = """
 from alembic import op
 revision, down_revision = "0002", "0001"
 def upgrade():
@@ -31,9 +31,9 @@ def upgrade():
     op.execute("INSERT INTO tag SELECT id, 'lamp ' || sku FROM item")
     op.execute("CREATE TRIGGER item_keeps_its_sku BEFORE UPDATE OF sku ON item WHEN old.sku = 'LAMP'"
                " BEGIN SELECT RAISE(ABORT, 'LAMP stays LAMP'); END")
-'''
+"""
 
-REBUILD = '''
+REBUILD = """
 from alembic import op
 revision, down_revision = "0003", "0002"
 COLUMNS = "id, sku, gtin, name, parent_id, attributes, unit_cost, weight_grams, active, created_at"
@@ -51,23 +51,23 @@ def upgrade():
     op.execute("ALTER TABLE item_new RENAME TO item")
     for statement in hanging:
         op.execute(statement)
-'''
+"""
 
-ORPHANS = '''
+ORPHANS = """
 from alembic import op
 revision, down_revision = "0003", "0002"
 def upgrade():
     op.execute("CREATE TABLE survivor (a)")
     op.execute("DELETE FROM item")
-'''
+"""
 
-BROKEN = '''
+BROKEN = """
 from alembic import op
 revision, down_revision = "0003", "0002"
 def upgrade():
     op.execute("CREATE TABLE survivor (a)")
     op.execute("INSERT INTO nowhere VALUES (1)")
-'''
+"""
 
 
 def steps(folder: Path, *added: str) -> Path:
@@ -164,9 +164,7 @@ def test_a_step_that_rebuilds_a_table_with_children_loses_nothing(full: Book, tm
             t.sql.exec_driver_sql(forbidden)
 
 
-def test_the_same_rebuild_with_foreign_keys_on_would_have_taken_the_children_along(
-    full: Book, tmp_path: Path
-) -> None:
+def test_the_same_rebuild_with_foreign_keys_on_would_have_taken_the_children_along(full: Book, tmp_path: Path) -> None:
     upgrade(full, steps(tmp_path / "two", CHILDREN))
     with full.engine.connect() as sql:
         sql.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
@@ -238,9 +236,7 @@ def test_a_new_ledger_needs_no_backup(book: Book) -> None:
 # ---- kill -9 ---------------------------------------------------------------------------------------------
 
 
-def test_a_kill_at_any_statement_of_an_upgrade_leaves_the_old_ledger_or_the_new_one(
-    full: Book, tmp_path: Path
-) -> None:
+def test_a_kill_at_any_statement_of_an_upgrade_leaves_the_old_ledger_or_the_new_one(full: Book, tmp_path: Path) -> None:
     folder = steps(tmp_path / "three", CHILDREN, REBUILD)
     before, items = rows(full), books.ask(full, "SELECT * FROM items")
     full.close()

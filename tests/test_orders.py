@@ -105,9 +105,7 @@ def test_stock_that_arrives_goes_to_the_oldest_order(lamps: Book, clock: books.C
 
 
 @pytest.mark.parametrize("freed_by", ["receive", "adjust", "count", "cancel", "arrive", "deallocate"])
-def test_a_waiting_order_is_filled_as_soon_as_units_become_free(
-    lamps: Book, clock: books.Clock, freed_by: str
-) -> None:
+def test_a_waiting_order_is_filled_as_soon_as_units_become_free(lamps: Book, clock: books.Clock, freed_by: str) -> None:
     books.receive(lamps, "LAMP", 4, "Side")
     first = make_order(lamps, ("LAMP", 9))
     clock.later(minutes=1)

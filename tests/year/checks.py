@@ -96,8 +96,8 @@ def nothing_oversold(y: Year) -> None:
         for sku, listing in shop.sim.listings.items():
             item = y.outside.thing[shop.name, sku]
             if (shop.name, sku) in y.outside.linked and deeds.known(y, shop.name, sku) == "merchant":
-                promise(listing.quantity == offered[item] or item in y.outside.uncounted,
-                        f"{shop.name} offers {listing.quantity} x {sku}; free are {offered[item]} x {item}")  # fmt: skip
+                told = f"{shop.name} offers {listing.quantity} x {sku}; free are {offered[item]} x {item}"
+                promise(listing.quantity == offered[item] or item in y.outside.uncounted, told)
 
 
 def _free_units(y: Year) -> Counter[str]:
@@ -186,11 +186,15 @@ def _shelf_is_the_same(y: Year) -> None:
     there = Counter({row.sku: row.units for row in y.company.rows(
         "SELECT sku, SUM(on_hand + picked + in_transit) AS units FROM levels GROUP BY sku")})  # fmt: skip
     promise(+there == +y.outside.shelf, f"on the shelf {+y.outside.shelf}, in the books {+there}")
-    held = y.company.rows("SELECT o.number FROM reservation r JOIN order_line l ON l.id = r.line_id"
-                          " JOIN customer_order o ON o.id = l.order_id WHERE o.state IN ('cancelled', 'shipped')")  # fmt: skip
+    held = y.company.rows(
+        "SELECT o.number FROM reservation r JOIN order_line l ON l.id = r.line_id"
+        " JOIN customer_order o ON o.id = l.order_id WHERE o.state IN ('cancelled', 'shipped')"
+    )
     promise(not held, f"reserved for what has ended: {held}")
-    asked = y.company.rows("SELECT number, cancelling, state FROM customer_order WHERE cancelling IN ('requested', 'accepted')"
-                           " AND state IN ('pending', 'ready', 'part_shipped')")  # fmt: skip
+    asked = y.company.rows(
+        "SELECT number, cancelling, state FROM customer_order WHERE cancelling IN ('requested', 'accepted')"
+        " AND state IN ('pending', 'ready', 'part_shipped')"
+    )
     promise(not asked, f"zenv takes these for cancelled, Amazon does not: {asked}")
 
 

@@ -352,7 +352,8 @@ def count_what_is_doubtful(y: Year) -> bool:
 
     The two warehouses are one room to the oracle: the person finds the difference where there is most.
     """
-    shop_of = dict(y.company.rows("SELECT o.number, c.name FROM customer_order o JOIN connection c ON c.id = o.connection_id"))
+    of_shop = "SELECT o.number, c.name FROM customer_order o JOIN connection c ON c.id = o.connection_id"
+    shop_of = dict(y.company.rows(of_shop))
     counted = False
     for kind, subject in y.company.rows(COUNT):
         number, _, sku = subject.partition("/")

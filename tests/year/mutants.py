@@ -82,9 +82,13 @@ def _inside(space: dict[str, Any], put: Callable[[str, Any], None], wanted: Any)
             yield lambda value, k=key: put(k, value)  # type: ignore[misc]
         elif isinstance(held, dict) and key.isupper():
             yield from (lambda value, d=held, k=k: d.__setitem__(k, value) for k, v in held.items() if v is wanted)  # type: ignore[misc]
-        elif isinstance(held, type) and held.__module__.startswith("zenv"):
-            if wanted is vars(held).get(getattr(wanted, "__name__", "")):
-                yield lambda value, c=held: setattr(c, value.__name__, value)  # type: ignore[misc]
+        elif _is_method(wanted, held):
+            yield lambda value, c=held: setattr(c, value.__name__, value)  # type: ignore[misc]
+
+
+def _is_method(wanted: Any, held: Any) -> bool:
+    ours = isinstance(held, type) and held.__module__.startswith("zenv")
+    return ours and wanted is vars(held).get(getattr(wanted, "__name__", ""))
 
 
 def small_pages() -> Any:
@@ -94,16 +98,17 @@ def small_pages() -> Any:
 
 _DELIVER = "delivery.deliver(job.book, job.row, job.connector, kind, job.tally, job.yes_to_zero)"
 _FOUND = "receipt = connector.find(message)"
-_RELEASED = "_cancel_lines(t, order, None)\n    refresh_states(t, [order.id])\n    return \"requested\""
+_RELEASED = '_cancel_lines(t, order, None)\n    refresh_states(t, [order.id])\n    return "requested"'
 _OPEN_TO_ALL = (
     "select(listings, connections.c.buffer, connections.c.handling_days)"
     ".join(connections, connections.c.id == listings.c.connection_id).where(listings.c.item_id.is_not(None),"
 )
-_FATAL = "\"unknown\", reason=reason) for message in messages)\n        return\n    content"
+_FATAL = '"unknown", reason=reason) for message in messages)\n        return\n    content'
 
 MUTANTS: dict[str, tuple[Change, ...]] = {
     "the cursor moves with every page": (
-        change(order_stream._walk, ("cursor.dumps(), read, why_empty", "OrderCursor(since=horizon).dumps(), read, why_empty")),
+        change(order_stream._walk,
+               ("cursor.dumps(), read, why_empty", "OrderCursor(since=horizon).dumps(), read, why_empty")),
     ),
     "known orders are never updated": (change(order_facts._update, ("if not changed:", "if True:")),),
     "demand is not subtracted": (
@@ -120,18 +125,22 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a failed feed is taken as done": (change(following.follow_feed, (_FATAL, _FATAL.replace("unknown", "done"))),),
     "stock is told before the orders are read": (
         change(sync._attempt, ("for kind in task.tells:", "for kind in ():"),
-               ("for stream in task.streams:", f"for kind in task.tells:\n            {_DELIVER}\n        for stream in task.streams:")),
+               ("for stream in task.streams:",
+                f"for kind in task.tells:\n            {_DELIVER}\n        for stream in task.streams:")),
     ),
     "a change on the wire is forgotten": (
         change(outbox._settle, (", messages.c.sent_revision == messages.c.revision", "")),
         change(messages._book_stock_level, ('if receipt.outcome in ("done", "submitted"):', "if False:")),
     ),
     "waiting lines are never filled": (change(settle._fill, ("in shelves.waiting:", "in ():")),),
-    "an order touches nothing": (change(order_facts._insert, ('t.touch(*(line["item_id"] for line in rows))', "pass")),),
+    "an order touches nothing": (
+        change(order_facts._insert, ('t.touch(*(line["item_id"] for line in rows))', "pass")),
+    ),
     "a delivery touches nothing": (change(stock.move, ("t.touch(*(m.item for m in moves))", "pass")),),
     "a sale and a delivery cancel out": (change(listings.quantity_moved, ("in in_chunks(", "in in_chunks(() and ")),),
     "what was shipped elsewhere moves nothing": (
-        change(lines._moves, ("    warehouse = held", "    if on_shelf is not None:\n        return []\n    warehouse = held")),
+        change(lines._moves,
+               ("    warehouse = held", "    if on_shelf is not None:\n        return []\n    warehouse = held")),
     ),
     "a cancelled order keeps its stock": (change(lines.reshape, ("in held_for(t, wanted)", "in ()")),),
     "a cancellation releases at once": (change(orders._ask_to_cancel, ('return "requested"', _RELEASED)),),

@@ -51,7 +51,20 @@ MANY = ("searchOrders", "getOrder", "patchListingsItem")
 """Asked more than once in a run: trouble may begin in the middle."""
 OFTEN = 5
 """More often than zenv asks again: the run has to give up."""
-TASKS = ("orders", "orders", "orders", "orders", "items", "cancellations", "cancellations", "shipments", "shipments", "shipments", "stock", "stock")
+TASKS = (
+    "orders",
+    "orders",
+    "orders",
+    "orders",
+    "items",
+    "cancellations",
+    "cancellations",
+    "shipments",
+    "shipments",
+    "shipments",
+    "stock",
+    "stock",
+)
 ALL_TASKS = ("orders", "items", "cancellations", "shipments", "stock")
 
 
@@ -89,7 +102,9 @@ def busy_hour(y: Year) -> None:
         y.company.clock.wind(y.rng.choice((3, 8)) * MINUTE)
     shop.sim.faults.clear()
     y.later.clear()
-    y.later["searchOrders"] = lambda: shop.sim.fault(y.rng.choice(("500", "503_html", "reset", "half_body")), "searchOrders", OFTEN)
+    y.later["searchOrders"] = lambda: shop.sim.fault(
+        y.rng.choice(("500", "503_html", "reset", "half_body")), "searchOrders", OFTEN
+    )
     run(y, shop, "orders", MINUTE)
 
 

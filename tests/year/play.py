@@ -14,12 +14,12 @@ from tests.year.deeds import Year
 from zenv.simulators.amazon import AmazonSimulator
 
 CALENDAR: tuple[tuple[int, Callable[[Year], object]], ...] = (
-    (36, deeds.buy), (2, deeds.buy_from_amazons_stock), (7, deeds.pay), (5, deeds.give_up), (5, deeds.ask_to_cancel),
-    (7, deeds.ship_elsewhere), (8, deeds.ship), (12, network.ship_and_tell), (3, deeds.take_in_hand),
-    (2, deeds.accept_cancel), (8, network.cancel_and_tell),
-    (3, deeds.sell_by_hand), (3, deeds.end_by_hand), (14, deeds.receive), (3, deeds.move_goods),
-    (3, deeds.goods_arrive), (1, deeds.count_a_shelf), (1, deeds.list_again), (1, deeds.list_a_new_item),
-    (3, deeds.link), (3, deeds.clear_the_inbox), (10, network.wait), (30, network.run_something), (2, network.busy_hour),
+    (36, deeds.buy), (2, deeds.buy_from_amazons_stock), (7, deeds.pay), (5, deeds.give_up),
+    (5, deeds.ask_to_cancel), (7, deeds.ship_elsewhere), (8, deeds.ship), (12, network.ship_and_tell),
+    (3, deeds.take_in_hand), (2, deeds.accept_cancel), (8, network.cancel_and_tell), (3, deeds.sell_by_hand),
+    (3, deeds.end_by_hand), (14, deeds.receive), (3, deeds.move_goods), (3, deeds.goods_arrive),
+    (1, deeds.count_a_shelf), (1, deeds.list_again), (1, deeds.list_a_new_item), (3, deeds.link),
+    (3, deeds.clear_the_inbox), (10, network.wait), (30, network.run_something), (2, network.busy_hour),
     (5, checks.a_good_day),
 )  # fmt: skip
 
