@@ -14,9 +14,11 @@ from sqlalchemy import select
 from zenv import credentials
 from zenv.facts import ListingFact, Money, OrderFact, OrderLineFact
 from zenv.ledger import book as books
-from zenv.ledger import connections, order_facts, sqlite, stock
+from zenv.ledger import catalog, connections, order_facts, sqlite, stock
+from zenv.ledger.catalog import NewItem
 from zenv.ledger.home import LEDGER
-from zenv.ledger.models import Connection, Item, Level, Listing, Order, OrderLine
+from zenv.ledger.listing_facts import Recorded, record_listings
+from zenv.ledger.models import Connection, Item, Level, Listing, Message, Order, OrderLine, Reservation
 from zenv.ledger.transaction import table
 
 MORNING = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -141,3 +143,33 @@ def everything(sku: str = "A", **about: Any) -> ListingFact:
         "attributes": {"color": "red"}, "price": Money(1999, "EUR"),
     }  # fmt: skip
     return seen(sku, **(whole | about))
+
+
+def record(book: books.Book, connection: int, *facts: ListingFact) -> Recorded:
+    """Take a page of listings in."""
+    with book.transaction() as t:
+        return record_listings(t, connection, facts)
+
+
+def add(book: books.Book, *new: NewItem) -> None:
+    """Items by themselves."""
+    with book.transaction() as t:
+        for item in new:
+            catalog.add_item(t, item)
+
+
+def linked(book: books.Book) -> dict[str, str | None]:
+    """Listing SKU -> SKU of its item."""
+    return {sku: listing.item for sku, listing in listings(book).items()}
+
+
+def reserved(book: books.Book) -> int:
+    """Units reserved for orders."""
+    with book.reading() as sql:
+        return sum(sql.execute(select(table(Reservation).c.quantity)).scalars())
+
+
+def owed(book: books.Book) -> set[int]:
+    """Listings whose stock a channel is to be told."""
+    with book.reading() as sql:
+        return set(sql.execute(select(table(Message).c.subject)).scalars())

@@ -3,58 +3,33 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
 
 from tests.catalog_books import (
     Clock,
+    add,
     book,
     clock,
     connect,
     everything,
     items,
     lines_of,
+    linked,
     listings,
     on_hand,
+    owed,
+    record,
+    reserved,
     seen,
     sell,
 )
 from zenv.errors import BadInput, NotFound, Refused, SettingsError
 from zenv.facts import ListingFact, Money
-from zenv.ledger import catalog, stock
 from zenv.ledger import listings as shop
+from zenv.ledger import stock
 from zenv.ledger.book import Book
 from zenv.ledger.catalog import NewItem
-from zenv.ledger.listing_facts import Recorded, record_listings
-from zenv.ledger.models import Message, Reservation
-from zenv.ledger.transaction import table
 
 __all__ = ["book", "clock"]
-
-
-def record(book: Book, connection: int, *facts: ListingFact) -> Recorded:
-    with book.transaction() as t:
-        return record_listings(t, connection, facts)
-
-
-def add(book: Book, *new: NewItem) -> None:
-    with book.transaction() as t:
-        for item in new:
-            catalog.add_item(t, item)
-
-
-def linked(book: Book) -> dict[str, str | None]:
-    return {sku: listing.item for sku, listing in listings(book).items()}
-
-
-def reserved(book: Book) -> int:
-    with book.reading() as sql:
-        return sum(sql.execute(select(table(Reservation).c.quantity)).scalars())
-
-
-def owed(book: Book) -> set[int]:
-    """Listings whose stock a channel is to be told."""
-    with book.reading() as sql:
-        return set(sql.execute(select(table(Message).c.subject)).scalars())
 
 
 # ---- order lines -----------------------------------------------------------------------------------------

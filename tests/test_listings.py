@@ -12,6 +12,7 @@ from sqlalchemy import select
 from tests.catalog_books import (
     MORNING,
     Clock,
+    add,
     book,
     clock,
     connect,
@@ -19,48 +20,25 @@ from tests.catalog_books import (
     everything,
     items,
     lines_of,
+    linked,
     listings,
     nothing_written,
     on_hand,
+    owed,
+    record,
+    reserved,
     seen,
     sell,
 )
 from zenv.facts import BadRecord, ListingFact, Money
-from zenv.ledger import catalog, stock
 from zenv.ledger import listings as shop
+from zenv.ledger import stock
 from zenv.ledger.book import Book
 from zenv.ledger.catalog import NewItem
-from zenv.ledger.listing_facts import Recorded, record_listings
-from zenv.ledger.models import Listing, Message, Reservation
+from zenv.ledger.models import Listing
 from zenv.ledger.transaction import table
 
 __all__ = ["book", "clock"]
-
-
-def record(book: Book, connection: int, *facts: ListingFact) -> Recorded:
-    with book.transaction() as t:
-        return record_listings(t, connection, facts)
-
-
-def add(book: Book, *new: NewItem) -> None:
-    with book.transaction() as t:
-        for item in new:
-            catalog.add_item(t, item)
-
-
-def linked(book: Book) -> dict[str, str | None]:
-    return {sku: listing.item for sku, listing in listings(book).items()}
-
-
-def reserved(book: Book) -> int:
-    with book.reading() as sql:
-        return sum(sql.execute(select(table(Reservation).c.quantity)).scalars())
-
-
-def owed(book: Book) -> set[int]:
-    """Listings whose stock a channel is to be told."""
-    with book.reading() as sql:
-        return set(sql.execute(select(table(Message).c.subject)).scalars())
 
 
 # ---- matching --------------------------------------------------------------------------------------------
