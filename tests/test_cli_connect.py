@@ -221,9 +221,12 @@ def test_the_main_job_item_order_and_stock(connected: Zenv, sim: AmazonSimulator
     assert [(one["kind"], one["subject"]) for one in planned] == [("stock_level", "MUG")]
     connected.good("sync", "now", "amazon-us", "stock")
     assert sim.listings["MUG"].quantity == 7
+    connected.good("items", "resend", "MUG", "--connection", "amazon-us")
+    assert [one["subject"] for one in connected.data("sync", "plan", "amazon-us")] == ["MUG"]
+    connected.good("sync", "now", "amazon-us", "stock")
     connected.good("items", "confirm", "PLATE")
     history = connected.data("sync", "history", "amazon-us")
-    assert [run["task"] for run in history] == ["stock", "orders", "items"]
+    assert [run["task"] for run in history] == ["stock", "stock", "orders", "items"]
     assert connected.data("sync", "show", str(history[0]["run"]))["set_aside"] == []
     terms = connected.data("items", "why", "MUG")
     assert any("offered" in row["number"] for row in terms)

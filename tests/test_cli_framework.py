@@ -204,3 +204,19 @@ def test_plain_parameters_stand_where_typer_looks_for_them() -> None:
     command = cli.load("stock")
     ours = [param for param in command.commands["receive"].params if isinstance(param._runtime_param, lean.Plain)]
     assert len(ours) == len(command.commands["receive"].params)
+
+
+SPEAKING_OUT_OF_TURN = """
+import logging, sys
+from pathlib import Path
+from zenv import commands
+from zenv.output import Manner
+commands.begin(Path(sys.argv[1]), "tester", Manner(), verbose=True)
+logging.getLogger("zenv.http").warning("asked with %s", "Atza|" + "MARKER" * 4)
+"""
+
+
+def test_I13_what_is_logged_at_verbose_passes_the_net_that_masks_tokens(tmp_path: Path) -> None:
+    told = subprocess.run([sys.executable, "-c", SPEAKING_OUT_OF_TURN, str(tmp_path)], capture_output=True, text=True)
+    assert told.returncode == 0 and "asked with" in told.stderr
+    assert "MARKER" not in told.stderr

@@ -63,6 +63,8 @@ def test_a_quantity_edited_at_Amazon_shows_as_a_mismatch_and_resending_settles_i
     shop.run("a", "verify")
     assert stock_states(shop)["A POT-2"] == "mismatch"
     assert ("mismatch", "POT-2") in books.inbox(shop.book)
+    commands = {row[3] for row in views.inbox(shop.home).rows if row[0] == "mismatch"}
+    assert commands == {"zenv items resend POT-2 --connection a"}
     assert books.available(shop.book, "POT-2") == 8  # F12: theirs never becomes ours
     with shop.book.transaction() as t:
         messages.resend(t, "POT-2", "a")

@@ -52,6 +52,9 @@ def begin(home: Path, actor: str, manner: Manner, verbose: bool) -> None:
     """Remember the global options for the command that follows."""
     _session.set(Session(home.expanduser(), actor or getpass.getuser(), manner))
     if verbose:
+        from zenv import privacy
+
+        privacy.quiet_libraries()
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logging.getLogger("zenv").addHandler(handler)

@@ -244,4 +244,19 @@ def unlink(listing: Listing, connection: Connection = None) -> Value:
     return Done(f"{listing} sells no item now.", {"listing": listing})
 
 
+@app.command()
+def resend(
+    listing: Listing,
+    connection: Annotated[str, typer.Option("--connection", help="The account that shows it wrongly.")],
+) -> Value:
+    """Tell a channel the quantity of a listing again, because somebody changed it there."""
+    from zenv.ledger import messages
+
+    with commands.writing() as t:
+        messages.resend(t, listing, connection)
+    return Done(
+        f"{listing} is told again with the next run. Next: zenv sync now {connection} stock", {"listing": listing}
+    )
+
+
 app.command("why")(stock.why)

@@ -133,14 +133,6 @@ def receive(
     move(t, [Move(item, OUTSIDE["supplier"], place, quantity, "received", _clean(reference), _clean(note))])
 
 
-def open_stock(t: Transaction, item: int, warehouse: int, quantity: int, reference: str) -> None:
-    """The first stock of an item that is new to the books; 0 books nothing."""
-    if quantity:
-        _sensible(quantity)
-        shelf = t.place(warehouse, "on_hand")
-        move(t, [Move(item, OUTSIDE["opening"], shelf, quantity, "opening", _clean(reference))])
-
-
 def adjust(t: Transaction, sku: str, warehouse: str | None, change: int, why: str) -> None:
     """Correct the shelf by `change` units (negative: fewer), for a reason the history will show."""
     if not _clean(why):

@@ -174,7 +174,7 @@ SELECT 'parked', v.kind || ' ' || v.subject, v.connection || ' refused ' || v.ki
   FROM messages v WHERE v.state = 'parked'
 UNION ALL
 SELECT 'mismatch', l.sku, l.connection || ' shows ' || l.live || ' of ' || l.sku || ' where it was told ' || l.submitted,
-       'zenv items why ' || l.item
+       'zenv items resend ' || l.sku || ' --connection ' || l.connection
   FROM listings l WHERE l.stock_state = 'mismatch'
 UNION ALL
 SELECT 'failed record', f.kind || ' ' || f.remote_id, f.connection || ': ' || f.kind || ' ' || f.remote_id || ': ' || f.reason,

@@ -21,7 +21,6 @@ from zenv.errors import BadReply
 from zenv.facts import BadRecord, Money, OrderFact, OrderLineFact
 
 REPORT_TYPE = "GET_FLAT_FILE_ALL_ORDERS_DATA_BY_LAST_UPDATE_GENERAL"
-LONGEST_DAYS = 30
 NEEDED = ("amazon-order-id", "purchase-date", "last-updated-date", "order-status", "sku", "quantity")
 KEPT = (
     *NEEDED,
