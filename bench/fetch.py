@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import ledgers
 from bench.measure import compare, heading, in_turn, say, timed
-from zenv import sync
+from zenv import pulling, sync
 from zenv.connectors.base import World
 from zenv.ledger import connections, runs
 from zenv.ledger.book import open_book
@@ -114,11 +114,11 @@ def _recorded(base: Path, count: int) -> tuple[float, float]:
         connector = sync.open_connector(book, ledgers.CONNECTION, _world(book))
         with book.transaction() as t:
             owner = connections.find(t.sql, ledgers.CONNECTION)
-            job = sync.Job(book, owner, connector, runs.begin(t, owner.id, "orders"))
+            job = pulling.Job(book, owner, connector, runs.begin(t, owner.id, "orders"))
 
         def walk() -> None:
             for page in connector.pull("orders", None):
-                sync.record_page(job, page, "orders")
+                pulling.record_page(job, page, "orders")
 
         first, again = timed(walk), timed(walk)
         connector.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keyring
 import keyring.core
@@ -35,6 +36,32 @@ class MemoryKeyring(KeyringBackend):
 
     def delete_password(self, service: str, username: str) -> None:
         del self.kept[service, username]
+
+
+class FileKeyring(KeyringBackend):
+    """A keyring that outlives its process, for tests that kill one: a file under each account's name."""
+
+    priority = -1.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+
+    def _file(self, username: str) -> Path:
+        return self.folder / username.replace("/", "-")
+
+    def get_password(self, service: str, username: str) -> str | None:
+        path = self._file(username)
+        return path.read_text() if path.exists() else None
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        half = self._file(username).with_suffix(".half")
+        half.write_text(password)
+        half.replace(self._file(username))
+
+    def delete_password(self, service: str, username: str) -> None:
+        self._file(username).unlink()
 
 
 class ForgetfulKeyring(MemoryKeyring):

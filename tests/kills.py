@@ -35,7 +35,7 @@ def killed_at(statement: int, home: Path, act: Callable[[Book], object]) -> bool
 
 
 def _count_down(left: int, home: Path, act: Callable[[Book], object]) -> None:
-    with books.opened(home, books.Clock()) as book:
+    with books.opened_any(home) as book:
         book.engine.dispose()  # the next connection is made with the counter in it
 
         @event.listens_for(book.engine, "connect")

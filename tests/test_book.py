@@ -299,7 +299,7 @@ def test_a_kill_at_any_statement_of_a_transaction_leaves_all_of_it_or_nothing(bo
     def import_page(victim: Book) -> None:
         with victim.transaction() as t:
             order_facts.record(t, 1, page)
-            connections.move_cursor(t, 1, "orders", "page 1")
+            connections.move_cursor(t, 1, "orders", '{"page": 1}')
 
     survived = []
     for statement in range(1, 500):

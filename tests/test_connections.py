@@ -135,7 +135,7 @@ def test_H82_H83_off_and_on_again_keeps_settings_links_and_cursors(book: Book) -
     amazon = books.connect(book, handling_days=5)
     books.list_(book, amazon, "LAMP")
     with book.transaction() as t:
-        connections.move_cursor(t, amazon, "orders", "2026-03-01")
+        connections.move_cursor(t, amazon, "orders", '{"since": "2026-03-01"}')
     with book.transaction() as t:
         connections.disable(t, "amazon")
     assert shown(book)["status"] == "inactive"
@@ -143,7 +143,7 @@ def test_H82_H83_off_and_on_again_keeps_settings_links_and_cursors(book: Book) -
         connections.enable(t, "amazon")
     assert (shown(book)["status"], shown(book)["handling_days"]) == ("active", 5)
     with book.reading() as sql:
-        assert connections.cursor(sql, amazon, "orders") == "2026-03-01"
+        assert connections.cursor(sql, amazon, "orders") == '{"since": "2026-03-01"}'
         assert listings.find_listing(sql, "LAMP", "amazon").item == "LAMP"
 
 

@@ -19,12 +19,17 @@ from tests import books
 from tests.books import line, order, record
 from tests.kills import killed_at
 from zenv.errors import Bug
-from zenv.ledger import migrations, sqlite
+from zenv.ledger import chain, migrations, sqlite, views
 from zenv.ledger.book import Book
+from zenv.ledger.db import make_engine
+from zenv.ledger.home import APPLICATION_ID
+
+FIRST, SECOND = migrations.NEWEST + 1, migrations.NEWEST + 2
+"""The numbers of the steps that these tests add behind the real ones."""
 
 CHILDREN = """
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "FIRST", "NEWEST"
 def upgrade():
     op.execute("CREATE TABLE tag (item_id INTEGER NOT NULL REFERENCES item(id) ON DELETE CASCADE, word TEXT NOT NULL,"
                " CHECK (word <> ''), PRIMARY KEY (item_id, word)) STRICT")
@@ -35,7 +40,7 @@ def upgrade():
 
 REBUILD = """
 from alembic import op
-revision, down_revision = "0003", "0002"
+revision, down_revision = "SECOND", "FIRST"
 COLUMNS = "id, sku, gtin, name, parent_id, attributes, unit_cost, weight_grams, active, created_at"
 def upgrade():
     sql = op.get_bind().exec_driver_sql
@@ -55,7 +60,7 @@ def upgrade():
 
 ORPHANS = """
 from alembic import op
-revision, down_revision = "0003", "0002"
+revision, down_revision = "SECOND", "FIRST"
 def upgrade():
     op.execute("CREATE TABLE survivor (a)")
     op.execute("DELETE FROM item")
@@ -63,7 +68,7 @@ def upgrade():
 
 BROKEN = """
 from alembic import op
-revision, down_revision = "0003", "0002"
+revision, down_revision = "SECOND", "FIRST"
 def upgrade():
     op.execute("CREATE TABLE survivor (a)")
     op.execute("INSERT INTO nowhere VALUES (1)")
@@ -73,7 +78,10 @@ def upgrade():
 def steps(folder: Path, *added: str) -> Path:
     """The real steps with some more behind them."""
     shutil.copytree(migrations.STEPS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for number, text in enumerate(added, 2):
+    numbers = {"NEWEST": migrations.NEWEST, "FIRST": FIRST, "SECOND": SECOND}
+    for number, text in enumerate(added, FIRST):
+        for word, meant in numbers.items():
+            text = text.replace(f'"{word}"', f'"{meant:04}"')
         (folder / "versions" / f"{number:04}_test.py").write_text(text)
     return folder
 
@@ -156,7 +164,7 @@ def test_a_step_that_rebuilds_a_table_with_children_loses_nothing(full: Book, tm
     assert (named(full, "trigger"), named(full, "view"), named(full, "index")) == (triggers, views, indexes)
     assert books.ask(full, "SELECT * FROM items") == items
     assert books.ask(full, "SELECT DISTINCT colour FROM item") == [("white",)]
-    assert version(full) == 3
+    assert version(full) == SECOND
     for forbidden in ("UPDATE item SET colour = 'x'", "UPDATE item SET sku = 'x' WHERE sku = 'LAMP'",
                       "INSERT INTO tag VALUES (1, '')", "INSERT INTO tag VALUES (99, 'x')",
                       "UPDATE movement SET quantity = 1", "INSERT INTO item SELECT * FROM item"):  # fmt: skip
@@ -184,7 +192,7 @@ def test_a_step_that_fails_or_leaves_orphans_changes_nothing(
     before, views, shown = rows(full), named(full, "view"), books.ask(full, "SELECT * FROM items")
     with pytest.raises(error, match=said):
         upgrade(full, steps(tmp_path / "three", CHILDREN, step))
-    assert (rows(full), named(full, "view"), version(full)) == (before, views, 2)
+    assert (rows(full), named(full, "view"), version(full)) == (before, views, FIRST)
     assert books.ask(full, "SELECT * FROM items") == shown
     with full.reading() as sql:
         assert sql.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
@@ -202,7 +210,7 @@ def test_upgrading_what_is_new_already_changes_nothing(full: Book, tmp_path: Pat
     upgrade(full, folder)
     before = rows(full)
     upgrade(full, folder)
-    assert (rows(full), version(full)) == (before, 3)
+    assert (rows(full), version(full)) == (before, SECOND)
 
 
 # ---- the backup ------------------------------------------------------------------------------------------
@@ -215,7 +223,7 @@ def test_before_an_upgrade_the_old_ledger_is_kept_and_only_its_owner_can_open_it
     (copy,) = folder.iterdir()
     assert (folder.stat().st_mode & 0o777, copy.stat().st_mode & 0o777) == (0o700, 0o600)
     old = sqlite.read_only(copy)
-    assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    assert old.execute("PRAGMA user_version").fetchone() == (migrations.NEWEST,)
     assert old.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert {name: old.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0] for name in before} == before
     old.close()
@@ -249,9 +257,9 @@ def test_a_kill_at_any_statement_of_an_upgrade_leaves_the_old_ledger_or_the_new_
             break
         with books.opened_any(home) as book:
             upgrade(book, folder)
-            assert version(book) == 3
+            assert version(book) == SECOND
         shutil.rmtree(home)
-    assert outcomes == sorted(outcomes) and outcomes[-1] == 3  # old, old, ..., then new
+    assert outcomes == sorted(outcomes) and outcomes[-1] == SECOND  # old, old, ..., then new
     assert len(outcomes) > 30
 
 
@@ -260,7 +268,71 @@ def one_or_the_other(home: Path, before: dict[str, int], items: list[tuple[objec
     with books.opened_any(home) as book:
         found = rows(book)
         assert {name: found[name] for name in before} == before
-        assert ("tag" in found) == (version(book) == 3)
+        assert ("tag" in found) == (version(book) == SECOND)
         assert books.ask(book, "SELECT * FROM items") == items
         assert books.ask(book, "PRAGMA integrity_check") == [("ok",)]
         return version(book)
+
+
+# ---- every released step over a ledger of its day --------------------------------------------------------
+
+
+def an_older_ledger(home: Path, version: str) -> Path:
+    """A ledger of an earlier schema with an item, a movement of each kind of number, a connection and a run."""
+    home.mkdir()
+    sqlite.make_private(home / "ledger.db")
+    engine = make_engine(home / "ledger.db")
+    migrations.upgrade(engine, home, books.MORNING, target=version)
+    with engine.begin() as sql:
+        for statement in OF_SCHEMA_1.split(";\n"):
+            sql.exec_driver_sql(statement)
+        sql.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+    engine.dispose()
+    return home
+
+
+OF_SCHEMA_1 = """
+INSERT INTO company VALUES (1, 'id', 'Lamp Shop', 'DE', 'Europe/Berlin', 'EUR', 'file', '/nowhere', 'ff', '2026-01-01');
+INSERT INTO item VALUES (1, 'LAMP', NULL, 'A lamp', NULL, '{}', NULL, NULL, 1, '2026-01-01');
+INSERT INTO warehouse VALUES (1, 'Main', 'own', 10, 1, '2026-01-01');
+INSERT INTO place VALUES (5, 1, 'on_hand'), (6, 1, 'picked'), (7, 1, 'in_transit');
+INSERT INTO movement VALUES (1, '2026-01-02 00:00:00.000000', 1, 1, 5, 10, 'received', 'PO', 'clerk', 'Füße'),
+                            (2, '2026-01-03 00:00:00.000000', 1, 5, 2, 3, 'shipped', '', 'clerk', '');
+INSERT INTO level VALUES (1, 1, 7, 0, 0);
+INSERT INTO connection VALUES (1, 'a', 'amazon', 'S', 'EU', 'active', 'M', 'M', '', 0, 2, 0, 0, 0, 0, '2026-01-01',
+                               'all', '2026-01-01', '2026-01-01', NULL);
+INSERT INTO run VALUES (1, 1, 'orders', '2026-01-04', '2026-01-04', NULL, 'partial', 1, 2, 3, 4, 'said');
+INSERT INTO run_failure VALUES (1, 1, 'order', 'A-1', 'odd', NULL)
+"""
+
+
+def test_a_ledger_of_schema_1_loses_nothing_and_its_movements_become_a_chain(tmp_path: Path) -> None:
+    with books.opened(an_older_ledger(tmp_path / "old", "0001"), books.Clock()) as book:
+        assert version(book) == migrations.NEWEST
+        assert books.ask(book, "SELECT * FROM levels") == [("LAMP", "A lamp", "Main", 7, 0, 0)]
+        run = books.dicts(views.runs(book.home))[0]
+        kept = ("run", "connection", "task", "outcome", "items", "orders", "sent", "failed", "note")
+        assert [run[column] for column in kept] == [1, "a", "orders", "partial", 1, 2, 3, 4, "said"]
+        assert books.ask(book, "SELECT remote_id FROM run_failures") == [("A-1",)]
+        with book.reading() as sql:
+            assert chain.broken(sql) == []
+        assert books.findings(book) == []
+        with pytest.raises(Exception, match="append-only"), book.transaction() as t:
+            t.sql.exec_driver_sql("UPDATE movement SET quantity = 1")
+
+
+def test_a_kill_at_any_statement_of_the_real_upgrade_leaves_the_old_ledger_or_the_new_one(tmp_path: Path) -> None:
+    old = an_older_ledger(tmp_path / "old", "0001")
+    seen = []
+    for statement in range(1, 500):
+        home = books.home_like(old, tmp_path / f"killed {statement}")
+        died = killed_at(statement, home, lambda book: migrations.upgrade(book.engine, book.home, book.clock()))
+        seen.append(sqlite.read_only(home / "ledger.db").execute("PRAGMA user_version").fetchone()[0])
+        with books.opened(home, books.Clock()) as book:
+            assert version(book) == migrations.NEWEST
+            assert len(books.ask(book, "SELECT * FROM movements")) == 2
+            assert books.findings(book) == []
+        if not died:
+            break
+    assert seen == sorted(seen) and set(seen) == {1, migrations.NEWEST}
+    assert len(seen) > 30

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import sqlite3
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ import pytest
 from zenv import credentials, privacy
 from zenv.errors import Bug, Busy, KeyUnavailable, Refused, SettingsError, WrongLedger
 from zenv.facts import PERSONAL_FIELDS
-from zenv.privacy import REDACTED, KeyBook
+from zenv.privacy import REDACTED, KeyBook, keybook
 
 MASTER = bytes(range(32))
 PERSON = dict.fromkeys(privacy.PERSONAL_FIELDS, "") | {
@@ -29,7 +29,7 @@ PERSON = dict.fromkeys(privacy.PERSONAL_FIELDS, "") | {
 
 @pytest.fixture
 def book(tmp_path: Path) -> KeyBook:
-    return KeyBook(tmp_path / "keys.db", lambda: MASTER)
+    return KeyBook(tmp_path / "keys.db", lambda _: MASTER)
 
 
 def wrapped_keys(path: Path) -> dict[str, bytes]:
@@ -51,7 +51,7 @@ def bytes_in(folder: Path) -> bytes:
 def test_what_was_sealed_opens_in_another_process_of_the_same_ledger(book: KeyBook) -> None:
     key_id = book.new_key()
     sealed = book.seal(key_id, PERSON)
-    assert KeyBook(book.path, lambda: MASTER).open(key_id, sealed) == PERSON
+    assert KeyBook(book.path, lambda _: MASTER).open(key_id, sealed) == PERSON
     assert b"arker" not in sealed
     assert b"arker" not in bytes_in(book.path.parent)
 
@@ -101,7 +101,7 @@ def test_a_key_book_of_another_master_key_stays_closed(book: KeyBook) -> None:
     key_id = book.new_key()
     sealed = book.seal(key_id, PERSON)
     with pytest.raises(KeyUnavailable):
-        KeyBook(book.path, lambda: bytes(32)).open(key_id, sealed)
+        KeyBook(book.path, lambda _: bytes(32)).open(key_id, sealed)
 
 
 def test_a_field_that_redaction_does_not_know_is_not_sealed(book: KeyBook) -> None:
@@ -112,6 +112,89 @@ def test_a_field_that_redaction_does_not_know_is_not_sealed(book: KeyBook) -> No
 
 def test_the_sealed_fields_are_the_personal_fields_of_a_recipient() -> None:
     assert privacy.PERSONAL_FIELDS == PERSONAL_FIELDS
+
+
+# --- a new master key
+
+
+NEW_MASTER = bytes(range(1, 33))
+
+
+def of(*masters: bytes) -> Callable[[str], bytes]:
+    """A key store that holds these master keys, the ledger's own first."""
+    by_fingerprint = {credentials.key_check(master): master for master in masters}
+    return lambda fingerprint: by_fingerprint[fingerprint] if fingerprint else masters[0]
+
+
+def test_every_key_is_wrapped_anew_and_what_was_sealed_opens_with_the_new_master_key_alone(book: KeyBook) -> None:
+    key_ids = book.new_keys(3)
+    sealed = {key_id: book.seal(key_id, PERSON) for key_id in key_ids}
+    before = wrapped_keys(book.path)
+    book.rewrap(NEW_MASTER)
+    after = wrapped_keys(book.path)
+    assert after.keys() == before.keys() and not set(after.values()) & set(before.values())
+    assert KeyBook(book.path, of(NEW_MASTER)).open_many(sealed.items()) == [PERSON] * 3
+    with pytest.raises(KeyError):
+        KeyBook(book.path, of(MASTER)).open_many(sealed.items())
+
+
+def test_wrapping_anew_twice_changes_nothing_the_second_time(book: KeyBook) -> None:
+    book.new_key()
+    book.rewrap(NEW_MASTER)
+    once = wrapped_keys(book.path)
+    KeyBook(book.path, of(NEW_MASTER)).rewrap(NEW_MASTER)
+    assert wrapped_keys(book.path) == once
+
+
+def test_a_key_that_does_not_open_stops_the_wrapping_and_all_stay_as_they_were(book: KeyBook) -> None:
+    key_ids = book.new_keys(3)
+    sealed = book.seal(key_ids[0], PERSON)
+    with sqlite3.connect(book.path) as damaged:
+        damaged.execute("UPDATE order_key SET wrapped = x'01' WHERE key_id = ?", (key_ids[2],))
+    damaged.close()
+    before = wrapped_keys(book.path)
+    with pytest.raises(KeyUnavailable, match="damaged"):
+        book.rewrap(NEW_MASTER)
+    assert wrapped_keys(book.path) == before
+    assert KeyBook(book.path, of(MASTER)).open(key_ids[0], sealed) == PERSON
+
+
+def test_a_new_key_is_never_wrapped_under_the_master_key_of_before(book: KeyBook) -> None:
+    early = KeyBook(book.path, of(MASTER, NEW_MASTER))
+    early.new_key()
+    book.rewrap(NEW_MASTER)
+    key_id = early.new_key()
+    assert KeyBook(book.path, of(NEW_MASTER)).open(key_id, early.seal(key_id, PERSON)) == PERSON
+
+
+def test_a_process_without_the_new_master_key_makes_no_order_key(book: KeyBook) -> None:
+    early = KeyBook(book.path, lambda _: MASTER)
+    early.new_key()
+    book.rewrap(NEW_MASTER)
+    before = wrapped_keys(book.path)
+    with pytest.raises(Busy, match="being rotated"):
+        early.new_key()
+    assert wrapped_keys(book.path) == before
+
+
+def as_first_format(path: Path) -> None:
+    """The file as zenv 0.1 made it."""
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE wrapped_under; PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_a_key_book_of_the_first_format_is_upgraded_by_whoever_comes_first(book: KeyBook) -> None:
+    key_id = book.new_key()
+    sealed = book.seal(key_id, PERSON)
+    as_first_format(book.path)
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        made = [key_id for ids in pool.starmap(make_keys, [(book.path, 5)] * 3) for key_id in ids]
+    assert wrapped_keys(book.path).keys() == {key_id, *made}
+    assert book.open(key_id, sealed) == PERSON
+    with book._connection() as late:  # it saw the first format, and then waited for the lock
+        keybook._bring_up_to_date(late)
+    assert book.open(key_id, sealed) == PERSON
 
 
 # --- redaction
@@ -125,7 +208,7 @@ def test_A31_to_A38_with_its_key_gone_every_personal_field_reads_REDACTED(book: 
 
 
 def test_A38_redacted_orders_are_shown_without_any_key_store(book: KeyBook) -> None:
-    def no_key() -> bytes:
+    def no_key(_: str) -> bytes:
         raise KeyUnavailable("locked")
 
     key_id = book.new_key()
@@ -164,7 +247,7 @@ def test_a_copy_of_the_sealed_data_stays_closed_once_the_key_is_gone(book: KeyBo
     """A backup holds the ledger but no keys: restored beside a new key book, it shows nobody."""
     key_id = book.new_key()
     backup = book.seal(key_id, PERSON)
-    restored = KeyBook(tmp_path / "restored" / "keys.db", lambda: MASTER)
+    restored = KeyBook(tmp_path / "restored" / "keys.db", lambda _: MASTER)
     restored.path.parent.mkdir(mode=0o700)
     assert restored.open(key_id, backup) == privacy.redacted()
 
@@ -206,14 +289,14 @@ def test_a_file_that_is_no_database_is_left_alone(book: KeyBook) -> None:
 def test_a_key_book_of_a_newer_zenv_is_left_alone(book: KeyBook) -> None:
     book.new_key()
     connection = sqlite3.connect(book.path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(WrongLedger, match="newer zenv"):
         book.new_key()
 
 
 def test_a_key_book_held_by_another_process_is_busy(book: KeyBook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privacy, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(keybook, "BUSY_TIMEOUT_S", 0.05)
     book.new_key()
     holder = privacy.sqlite_library().connect(book.path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
@@ -225,11 +308,11 @@ def test_a_key_book_held_by_another_process_is_busy(book: KeyBook, monkeypatch: 
 
 def test_a_missing_folder_is_a_settings_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be made"):
-        KeyBook(tmp_path / "nowhere" / "keys.db", lambda: MASTER).new_key()
+        KeyBook(tmp_path / "nowhere" / "keys.db", lambda _: MASTER).new_key()
 
 
 def make_keys(path: Path, count: int) -> list[str]:
-    book = KeyBook(path, lambda: MASTER)
+    book = KeyBook(path, lambda _: MASTER)
     return [book.new_key() for _ in range(count)]
 
 
@@ -336,6 +419,8 @@ def log() -> Iterator[io.StringIO]:
         ("https://user:marker@proxy.example:8080/", "https://***@proxy.example:8080/"),
         ("refresh_token=Atzr|IwEBmarker-_x, next", "refresh_token=Atzr|***, next"),
         ("header Atza|marker", "header Atza|***"),
+        ("the line zenv-key-1:AbC_-9= is", "the line zenv-key-1:*** is"),
+        ("zenv-part-1:AbC", "zenv-part-1:***"),
         ("client amzn1.oa2-cs.v1.marker", "client amzn1.oa2-cs.***"),
         ("the pass is s3cr3t marker/+!", "the pass is ***"),
         ("form: s3cr3t%20marker%2F%2B%21", "form: ***"),

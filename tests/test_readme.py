@@ -22,7 +22,7 @@ from zenv import cli
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md",
-         *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs" / "decisions").glob("*.md"))))  # fmt: skip
+         *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").rglob("*.md"))))  # fmt: skip
 SET_UP = ("pip install . && zenv demo", "pip install -e '.[test]' && pytest")
 
 
@@ -55,7 +55,7 @@ def test_every_link_within_the_project_leads_somewhere(page: str) -> None:
 def test_every_zenv_command_that_is_named_exists(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     code = [*re.findall(r"`([^`\n]+)`", text), *(line for block in blocks(text) for line in block)]
-    named = [found.group(1).split() for part in code if (found := re.match(r"zenv ([a-z][a-z ]*)", part))]
+    named = [found.group(1).split() for part in code if (found := re.match(r"zenv ([a-z][a-z]*(?: [a-z][a-z-]*)*)", part))]
     unknown = [" ".join(words) for words in named if not known(words)]
     assert unknown == []
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ import pytest
 from tests import books
 from tests.books import line, order, record
 from zenv.errors import BadInput, NotFound, WrongLedger
-from zenv.ledger import orders, sqlite, views
+from zenv.facts import BadRecord
+from zenv.ledger import attendance, orders, runs, schedule, sqlite, views
 from zenv.ledger.book import Book
 
 GOLDEN = Path(__file__).with_name("view_columns.txt")
@@ -32,9 +34,8 @@ def full(book: Book) -> Book:
     books.ship(book, "A-1", {"LAMP": 1})
     with book.transaction() as t:
         books.stock.transfer(t, "LAMP", "Main", "Side", 1)
-        from zenv.facts import BadRecord
-        from zenv.ledger import runs
-
+        schedule.plan(t, [schedule.Bound(amazon, "orders", timedelta(minutes=15))], "UTC")
+        attendance.sign(t, "daemon", new=True)
         run = runs.begin(t, amazon, "orders")
         runs.set_aside(t, run, [BadRecord("order", "A-9", "no date")])
         runs.end(t, run, "partial", runs.Tally(failed=1))

@@ -6,12 +6,12 @@ up at the remote, never repeated blindly. Stock levels are absolute, so for them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zenv.connectors.base import Connector
-from zenv.errors import LoginNeeded, Unanswered, Unreachable, ZenvError
+from zenv.errors import LoginNeeded, Stopped, Unanswered, Unreachable, ZenvError
 from zenv.facts import Message, Receipt, StockLevel
 from zenv.ledger import messages, outbox
 from zenv.ledger.book import Book
@@ -41,8 +41,9 @@ class Planned:
     becomes: str
 
 
-def deliver(book: Book, owner: AnyRow, connector: Connector, kind: str, tally: Tally, yes_to_zero: bool) -> None:
-    """Settle and send the messages of one kind."""
+def deliver(book: Book, owner: AnyRow, connector: Connector, kind: str, tally: Tally, yes_to_zero: bool,
+            go_on: Callable[[], None]) -> None:  # fmt: skip
+    """Settle and send the messages of one kind. `go_on` is asked between two steps and raises Stopped."""
     with book.transaction() as t:
         outbox.expire_leases(t, owner.id)
         if yes_to_zero:
@@ -52,11 +53,12 @@ def deliver(book: Book, owner: AnyRow, connector: Connector, kind: str, tally: T
     _look_up(book, owner, connector, kind)
     _follow(book, owner, connector, kind)
     while True:
+        go_on()
         sent, built = _claim(book, owner, kind, yes_to_zero, tally)
         if not sent:
             return
         if built:
-            _push(book, connector, kind, sent, built, tally)
+            _push(book, connector, kind, sent, built, tally, go_on)
 
 
 def _look_up(book: Book, owner: AnyRow, connector: Connector, kind: str) -> None:
@@ -129,8 +131,9 @@ def _hold_back(t: Transaction, owner: AnyRow, held: Iterable[int], tally: Tally)
 
 
 def _push(
-    book: Book, connector: Connector, kind: str, sent: Mapping[int, Owed], built: Mapping[int, Message], tally: Tally
-) -> None:
+    book: Book, connector: Connector, kind: str, sent: Mapping[int, Owed], built: Mapping[int, Message], tally: Tally,
+    go_on: Callable[[], None],
+) -> None:  # fmt: skip
     waiting = dict(built)
     receipts: list[Receipt] = []
     try:
@@ -142,9 +145,10 @@ def _push(
             if len(receipts) >= BOOKED_TOGETHER[kind]:
                 _book(book, kind, sent, built, receipts)
                 receipts = []
+                go_on()
     except ZenvError as error:
         # Whatever has no receipt: surely without effect when the remote said so, else to be looked up.
-        surely_not = isinstance(error, LoginNeeded) or (
+        surely_not = isinstance(error, (LoginNeeded, Stopped)) or (
             isinstance(error, Unreachable) and not isinstance(error, Unanswered)
         )
         outcome: Literal["retry", "unknown"] = "retry" if surely_not else "unknown"

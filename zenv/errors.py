@@ -10,10 +10,12 @@
     ├── Bug                 zenv broke one of its own promises            exit 70
     ├── DiskTrouble         the ledger's disk is full or failing          exit 74
     ├── Busy                somebody else holds the lock; try again       exit 75
+    │   └── Stopped         a run was told to stop half-way
     ├── BadReply            a remote's answer makes no sense              exit 76
     ├── LoginNeeded         the remote does not accept our credentials    exit 77
     ├── SettingsError       a setting or the installation must be mended  exit 78
     │   ├── KeyUnavailable  the master key cannot be read
+    │   │   └── KeyLocked   its store does not open now; a Busy too   exit 75
     │   └── WrongLedger     the file is another program's, or newer
     ├── Refused             a rule of zenv or the remote forbids it       exit 79
     └── NeedsAttention      done in part; something waits on the inbox    exit 80
@@ -103,6 +105,10 @@ class Busy(ZenvError):
     meaning = "another process holds the lock; try again"
 
 
+class Stopped(Busy):
+    """A run was told to stop between two steps; what it had recorded stays, and the next run goes on from there."""
+
+
 class BadReply(ZenvError):
     """A whole answer that makes no sense, or a 4xx on a request that used to be accepted."""
 
@@ -124,6 +130,12 @@ class KeyUnavailable(SettingsError):
     """The master key cannot be read, so secrets and personal data stay closed."""
 
 
+class KeyLocked(Busy, KeyUnavailable):
+    """The key store does not open now: locked, silent, or it lost what it took. Try again."""
+
+    meaning = "the key store does not open now; try again"
+
+
 class WrongLedger(SettingsError):
     """The file belongs to another program or was written by a newer zenv."""
 
@@ -141,5 +153,6 @@ class NeedsAttention(ZenvError):
 
 
 def all_errors(root: type[ZenvError] = ZenvError) -> list[type[ZenvError]]:
-    """The tree flattened, parents before children."""
-    return [root, *(found for child in root.__subclasses__() for found in all_errors(child))]
+    """The tree flattened, parents before children; a class with two parents stands once, below its first."""
+    found = (kind for child in root.__subclasses__() for kind in all_errors(child))
+    return list(dict.fromkeys([root, *found]))

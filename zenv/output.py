@@ -31,9 +31,9 @@ INTERRUPTED = failures.INTERRUPTED
 MONEY = frozenset({"unit_cost", "price", "tax", "total"})
 """Columns in minor units of the row's `currency`."""
 
-FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new"})
+FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new", "late", "here"})
 DOCUMENTS = frozenset({"attributes"})
-PROSE = frozenset({"name", "text", "note", "reason", "term", "see", "command", "attributes", "city", "subject"})
+PROSE = frozenset({"name", "text", "note", "reason", "term", "see", "command", "attributes", "city", "subject", "why"})
 """Columns that may be broken into lines when a table is wider than the terminal, as times may; identities may not."""
 
 NARROWEST = 12
@@ -124,8 +124,8 @@ def show_error(error: BaseException, manner: Manner, *, verbose: bool) -> int:
 
 def _complain(error: ZenvError) -> None:
     print(f"zenv: {clean(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"      {clean(error.hint)}", file=sys.stderr)
+    for line in error.hint.splitlines():
+        print(f"      {clean(line)}", file=sys.stderr)
 
 
 def _error_fields(error: ZenvError) -> dict[str, Any]:

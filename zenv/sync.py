@@ -9,73 +9,47 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Event
+from typing import TypedDict, Unpack
 
-from sqlalchemy.exc import IntegrityError
-
-from zenv import connectors, delivery
+from zenv import connectors, delivery, pulling
 from zenv.connectors.base import Connector, Task, Terms, World
-from zenv.errors import (
-    Busy,
-    DiskTrouble,
-    KeyUnavailable,
-    LoginNeeded,
-    NotFound,
-    Refused,
-    Throttled,
-    ZenvError,
-)
-from zenv.facts import Account, BadRecord, Fact, ListingFact, OrderFact, Page, RecipientFact
-from zenv.ledger import connections, listing_facts, messages, order_facts, outbox, recipients, runs
+from zenv.errors import BadInput, Busy, KeyUnavailable, LoginNeeded, NotFound, Refused, Stopped, Throttled, ZenvError
+from zenv.facts import Account
+from zenv.ledger import breaker, connections, outbox, runs, schedule
 from zenv.ledger.book import Book
 from zenv.ledger.buckets import LedgerBuckets
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction
+from zenv.pulling import Job, Progress
 
 log = logging.getLogger("zenv.sync")
 
-DETAILS_AT_ONCE = 100
-READ_BACK_AT_ONCE = 2000
-RECIPIENTS_AT_ONCE = 200
-RECHECKS_AT_ONCE = 50
-SILENCE = timedelta(hours=24)
-"""An open order of which nothing was heard for so long is asked for by its number (amazon.md 4.4)."""
+NOW = "sync now"
+"""The worker of a run that a person or a script asked for."""
 
-Progress = Callable[[str, int, int | None], None]
-
-
-@dataclass
-class Job:
-    """One run as its steps need it."""
-
-    book: Book
-    row: AnyRow
-    connector: Connector
-    run: int
-    yes_to_zero: bool = False
-    progress: Progress | None = None
-    tally: Tally = field(default_factory=Tally)
-
-    def show(self, what: str, done: int, total: int | None) -> None:
-        """Tell whoever watches."""
-        if self.progress is not None:
-            self.progress(what, done, total)
+Work = Callable[[Job, Task], None]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did, and how it ended: ok, partial, failed."""
+    """What a run did, and how it ended: ok, partial, failed, not begun."""
 
     run: int
+    connection: str
     task: str
     outcome: str
-    items: int
-    orders: int
-    sent: int
-    failed: int
-    note: str
+    items: int = 0
+    items_failed: int = 0
+    orders: int = 0
+    orders_failed: int = 0
+    sent: int = 0
+    failed: int = 0
+    note: str = ""
     error: ZenvError | None = None
 
 
@@ -88,9 +62,15 @@ def check(kind: str, terms: Terms, secrets: Mapping[str, str], world: World) -> 
         connector.close()
 
 
-def world_of(book: Book, patience: float = 60.0) -> World:
-    """The real world, with the ledger's clock and buckets."""
-    return World(book.clock, time.sleep, LedgerBuckets(book.engine, book.clock), patience)
+def world_of(book: Book, patience: float = 60.0, stop: Event | None = None) -> World:
+    """The real world, with the ledger's clock and buckets. Sleeping ends with Stopped when `stop` is set."""
+    sleep = time.sleep if stop is None else lambda seconds: _sleep(stop, seconds)
+    return World(book.clock, sleep, LedgerBuckets(book.engine, book.clock), patience)
+
+
+def _sleep(stop: Event, seconds: float) -> None:
+    if stop.wait(seconds):
+        raise Stopped("The run was told to stop; the next one goes on from here.")
 
 
 def open_connector(book: Book, name: str, world: World | None = None) -> Connector:
@@ -111,17 +91,47 @@ def terms_of(found: AnyRow) -> Terms:
     )  # fmt: skip
 
 
+# ---- runs that were asked for ----------------------------------------------------------------------------
+
+
+class How(TypedDict, total=False):
+    """How a run goes that a person or a script asks for: who watches, what stops it between two steps, and until when
+    (`time.monotonic`) it waits for a task that is running elsewhere."""
+
+    progress: Progress | None
+    stop: Event | None
+    deadline: float
+
+
 def run_all(book: Book, name: str, world: World | None = None, yes_to_zero: bool = False,
-            progress: Progress | None = None) -> list[RunResult]:  # fmt: skip
+            **how: Unpack[How]) -> list[RunResult]:  # fmt: skip
     """Every task of a connection, in the connector's order; a task that fails does not stop the others, unless
-    the credentials are refused."""
-    results = []
-    for task in tasks_of(book, name):
-        result = run(book, name, task.name, world, yes_to_zero, progress)
-        results.append(result)
-        if isinstance(result.error, LoginNeeded):
+    they would fare no better (`ENDS_ALL`)."""
+    return _each(name, tasks_of(book, name), lambda task: run(book, name, task.name, world, yes_to_zero, **how))
+
+
+ENDS_ALL = (LoginNeeded, KeyUnavailable, Busy)
+"""Refused credentials, a key that cannot be read, a lock that somebody holds, a stop."""
+
+
+def _each(name: str, tasks: Iterable[Task], one: Callable[[Task], RunResult]) -> list[RunResult]:
+    """Run one after the other. What keeps the first from beginning is raised; another becomes the last result."""
+    results: list[RunResult] = []
+    for task in tasks:
+        try:
+            results.append(one(task))
+        except ZenvError as error:
+            if not results:
+                raise
+            return [*results, not_begun(name, task.name, error)]
+        if isinstance(results[-1].error, ENDS_ALL):
             break
     return results
+
+
+def not_begun(name: str, task: str, error: ZenvError) -> RunResult:
+    """The result of a run that could not begin: it has no number, and no place in the history."""
+    return RunResult(0, name, task, "not begun", 0, 0, 0, 0, 0, 0, error.message, error)
 
 
 def tasks_of(book: Book, name: str) -> Sequence[Task]:
@@ -132,19 +142,101 @@ def tasks_of(book: Book, name: str) -> Sequence[Task]:
 
 
 def run(book: Book, name: str, task: str, world: World | None = None, yes_to_zero: bool = False,
-        progress: Progress | None = None) -> RunResult:  # fmt: skip
+        **how: Unpack[How]) -> RunResult:  # fmt: skip
     """Run one task. Trouble with the remote ends in the result, not in an exception; the record stays in the
     history. Raises Refused for a connection that is not enabled, Busy when the task is running already."""
-    wanted = _task(book, name, task)
-    found = _enabled(book, name)
-    connector = open_connector(book, name, world)
-    try:
-        with book.transaction() as t:
-            number = runs.begin(t, found.id, task)
-        job = Job(book, found, connector, number, yes_to_zero, progress)
-        return _finish(job, wanted, _attempt(job, wanted))
-    finally:
-        connector.close()
+    number, found, wanted = begin(book, name, _task(book, name, task), **how)
+    return perform(book, found, wanted, number, whole(yes_to_zero), world, how.get("progress"), how.get("stop"))
+
+
+def run_period(book: Book, name: str, task: str | None, since: datetime, until: datetime,
+               world: World | None = None, **how: Unpack[How]) -> list[RunResult]:  # fmt: skip
+    """Read again what was placed or created from `since` to `until`, both included (H68 to H71): the orders, the
+    items, or both. No cursor moves. Raises BadInput for a period that ends before it starts or has not begun, and for
+    a task that has none."""
+    if until < since:
+        raise BadInput("The period ends before it starts.", "give a --since that is not after --until")
+    if since > book.clock():
+        raise BadInput("The period has not begun yet.", "give a --since that lies in the past")
+    wanted = [_task(book, name, task)] if task else tasks_of(book, name)
+    dated = [one for one in wanted if one.dated]
+    if not dated:
+        raise BadInput(f"A period can be chosen for what is read by its date, orders and items; {task} is not.",
+                       f"zenv sync now {name} {task}")  # fmt: skip
+
+    def work(job: Job, task: Task) -> None:
+        pulling.pull_period(job, task.dated, since, until)
+
+    return _each(name, dated, lambda one: run_part(book, name, one, work, world, **how))
+
+
+def rerun(book: Book, number: int, world: World | None = None, **how: Unpack[How]) -> RunResult:
+    """Fetch exactly the records of an earlier run again (H65, H67): a new entry of the history that names the old
+    one. Nothing is doubled: what is known already is brought up to date. What was sent is not sent again."""
+    old, name, records = _remembered(book, number)
+    known = {one.name: one for one in tasks_of(book, name)}
+
+    def work(job: Job, task: Task) -> None:
+        job.items_stay = task.name not in known
+        pulling.fetch_again(job, records)
+
+    return run_part(book, name, known.get(old.task) or Task(old.task, timedelta()), work, world, number, **how)
+
+
+def _remembered(book: Book, number: int) -> tuple[AnyRow, str, Sequence[tuple[str, Sequence[str]]]]:
+    """An earlier run, the connection it was of, and the records it brought. Raises Refused when there are none."""
+    with book.reading() as sql:
+        old = runs.find(sql, number)
+        records = list(runs.remembered(sql, number))
+        names = {found.id: found.name for found in connections.standing(sql)}
+    if old.connection_id is None:
+        raise Refused(f"Run {number} was zenv's own housekeeping; it fetched nothing.", "zenv sync history")
+    if old.connection_id not in names:
+        raise Refused(f"Run {number} was of an account that was removed.", "zenv connections list")
+    if not records:
+        raise Refused(f"Run {number} brought no record that could be fetched again.", f"zenv sync show {number}")
+    return old, names[old.connection_id], records
+
+
+def run_part(book: Book, name: str, task: Task, work: Work, world: World | None = None, again: int | None = None,
+             **how: Unpack[How]) -> RunResult:  # fmt: skip
+    """Do other work in the place of a task, which meanwhile runs nowhere else; when that is due stays as it is."""
+    number, found, task = begin(book, name, task, again, **how)
+    stop = how.get("stop")
+    world = world or world_of(book, LONG_PATIENCE, stop)
+    return perform(book, found, task, number, work, world, how.get("progress"), stop, part=True)
+
+
+LONG_PATIENCE = 600.0
+"""What was asked for is waited for, as it has no cursor from which a later run would go on: a page of orders comes
+every three minutes, once the first twenty have been read."""
+
+
+def begin(book: Book, name: str, task: Task, again: int | None = None,
+          **how: Unpack[How]) -> tuple[int, AnyRow, Task]:  # fmt: skip
+    """Begin a run: its number, the connection, the task. Raises LoginNeeded, Refused; Busy when the task is running
+    elsewhere for longer than this one waits."""
+    found, deadline = _enabled(book, name), how.get("deadline", 0.0)
+    while True:
+        try:
+            with book.transaction() as t:
+                return runs.begin(t, found.id, task.name, runs.worker(NOW), again), found, task
+        except Busy:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            _pause(how.get("stop"), min(left, LOOK_EVERY))
+
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks whether a task is free."""
+
+
+def _pause(stop: Event | None, seconds: float) -> None:
+    if stop is None:
+        time.sleep(seconds)
+    else:
+        _sleep(stop, seconds)
 
 
 def _task(book: Book, name: str, task: str) -> Task:
@@ -164,217 +256,100 @@ def _enabled(book: Book, name: str) -> AnyRow:
     return found
 
 
-def _attempt(job: Job, task: Task) -> ZenvError | None:
-    """Do the work; what stopped it, if anything did."""
-    try:
-        for stream in task.streams:
-            if stream == "listings":
-                _read_orders_first(job)
-            _pull(job, stream)
-            for follow_up in FOLLOW_UPS.get(stream, ()):
-                follow_up(job)
-        for step in STEPS.get(task.name, ()):
-            step(job)
+# ---- one run ---------------------------------------------------------------------------------------------
+
+
+def whole(yes_to_zero: bool = False) -> Work:
+    """All of a task: its streams, then what is owed."""
+
+    def work(job: Job, task: Task) -> None:
+        pulling.pull_task(job, task)
         for kind in task.tells:
-            delivery.deliver(job.book, job.row, job.connector, kind, job.tally, job.yes_to_zero)
-    except LoginNeeded as error:
-        with job.book.transaction() as t:
-            connections.needs_login(t, job.row.id)
-        return error
-    except ZenvError as error:
-        return error
-    return None
+            delivery.deliver(job.book, job.row, job.connector, kind, job.tally, yes_to_zero, job.go_on)
+
+    return work
 
 
-def _finish(job: Job, task: Task, error: ZenvError | None) -> RunResult:
-    tally = job.tally
+def perform(book: Book, found: AnyRow, task: Task, run: int, work: Work, world: World | None = None,
+            progress: Progress | None = None, stop: Event | None = None, part: bool = False) -> RunResult:  # fmt: skip
+    """Do the work of a run that has begun, and write down how it ended. What goes wrong with the remote ends in
+    the result; a bug, a full disk or Ctrl-C is written down and goes up. With `part` it was not the whole task."""
+    going, error = Going(book, found, task, run, part), None
+    stopping = stop.is_set if stop is not None else lambda: False
+    try:
+        with _opened(book, found.name, world or world_of(book, stop=stop)) as connector:
+            work(Job(book, found, connector, run, progress, stopping, tally=going.tally), task)
+    except ZenvError as caught:
+        error = caught
+    except BaseException as bug:
+        _break_off(going, bug)
+        raise
+    return _finish(going, error)
+
+
+@dataclass(frozen=True)
+class Going:
+    """A run that has begun, as what ends it needs it."""
+
+    book: Book
+    found: AnyRow
+    task: Task
+    run: int
+    part: bool
+    tally: Tally = field(default_factory=Tally)
+
+
+@contextmanager
+def _opened(book: Book, name: str, world: World) -> Iterator[Connector]:
+    connector = open_connector(book, name, world)
+    try:
+        yield connector
+    finally:
+        connector.close()
+
+
+def _break_off(going: Going, bug: BaseException) -> None:
+    """Write down a run that ends with what is raised to the caller. It is no failure of the remote."""
+    interrupted = isinstance(bug, (KeyboardInterrupt, SystemExit))
+    said = f"The run broke off with {type(bug).__name__}; what was recorded stays."
+    error = Stopped("The run was interrupted; the next one goes on from here.") if interrupted else ZenvError(said)
+    try:
+        _finish(going, error)
+    except ZenvError as trouble:
+        log.warning("run=%d broke off and could not be written down: %s", going.run, trouble.message)
+
+
+def _finish(going: Going, error: ZenvError | None) -> RunResult:
+    tally, found, task = going.tally, going.found, going.task
     if error is not None:
         tally.notes.append(error.message)
     # Throttled is how a large first import looks half-way: what was done stays, the rest is due.
-    failed = error is not None and not isinstance(error, Throttled)
-    outcome = "failed" if failed else ("partial" if tally.failed or error else "ok")
-    with job.book.transaction() as t:
-        runs.end(t, job.run, outcome, tally)
-    log.info("connection=%s task=%s run=%d outcome=%s items=%d orders=%d sent=%d failed=%d", job.row.name,
-             task.name, job.run, outcome, tally.items, tally.orders, tally.sent, tally.failed)  # fmt: skip
-    return RunResult(job.run, task.name, outcome, tally.items, tally.orders, tally.sent, tally.failed,
-                     "; ".join(tally.notes), error)  # fmt: skip
+    half_way = isinstance(error, (Throttled, Stopped))
+    outcome = "failed" if error and not half_way else ("partial" if tally.failed or error else "ok")
+    with going.book.transaction() as t:
+        if isinstance(error, LoginNeeded):
+            connections.needs_login(t, found.id)
+        started = runs.end(t, going.run, outcome, tally)
+        _plan_next(t, going, started, error)
+        if error or task.streams or tally.sent:  # one that had nothing to send never asked the remote
+            breaker.heard(t, found.id, error)
+    log.info("run connection=%s task=%s run=%d outcome=%s items=%d orders=%d sent=%d failed=%d", found.name,
+             task.name, going.run, outcome, tally.items, tally.orders, tally.sent, tally.failed)  # fmt: skip
+    return RunResult(
+        going.run, found.name, task.name, outcome, tally.items, tally.items_failed, tally.orders, tally.orders_failed,
+        tally.sent, tally.failed, "; ".join(tally.notes), error,
+    )  # fmt: skip
 
 
-# ---- pulling ---------------------------------------------------------------------------------------------
-
-
-def _read_orders_first(job: Job) -> None:
-    """The opening stock of a new item is what the remote shows and what its open orders hold: the nearer the two
-    are read, the less can happen in between. A long first import of orders need only have been begun, because
-    what ends from then on arrives as a change."""
-    try:
-        _pull(job, "orders")
-    except Throttled:
-        if _cursor(job, "orders") is None:
-            raise
-
-
-def _cursor(job: Job, stream: str) -> str | None:
-    with job.book.reading() as sql:
-        return connections.cursor(sql, job.row.id, stream)
-
-
-def _pull(job: Job, stream: str) -> None:
-    seen = 0
-    for page in job.connector.pull(stream, _cursor(job, stream)):
-        record_page(job, page, stream)
-        seen += len(page.facts)
-        job.show(stream, page.progress or seen, page.total)
-        if page.why_empty:
-            job.tally.notes.append(page.why_empty)
-    if not seen and not job.tally.notes:
-        job.tally.notes.append(f"no new {stream} since the last run")
-
-
-def record_page(job: Job, page: Page, stream: str) -> None:
-    """Record a page and its cursor in one transaction; if one record spoils it, each record on its own."""
-    try:
-        with job.book.transaction() as t:
-            changed = _record(t, job, page.facts)
-            _move(t, job, stream, page.cursor)
-            runs.renew(t, job.run)
-        job.tally.add(changed)
-    except RECORD_LEVEL as error:
-        if isinstance(error, NOT_THE_RECORD):
-            raise
-        _record_one_by_one(job, page.facts)
-        with job.book.transaction() as t:
-            _move(t, job, stream, page.cursor)
-
-
-RECORD_LEVEL = (ZenvError, IntegrityError, ValueError)
-NOT_THE_RECORD = (Busy, DiskTrouble, KeyUnavailable)
-
-
-def _record(t: Transaction, job: Job, facts: Sequence[Fact]) -> Tally:
-    """Write the facts; how many listings and orders were new or changed, and how many were set aside."""
-    owner, changed = job.row.id, Tally()
-    if found := [fact for fact in facts if isinstance(fact, ListingFact)]:
-        recorded = listing_facts.record_listings(t, owner, found)
-        changed.items += recorded.items
-        changed.failed += len(recorded.failures)
-        bad = {record.remote_id for record in recorded.failures}
-        runs.set_aside(t, job.run, recorded.failures)
-        runs.came_good(t, owner, "listing", [fact.sku for fact in found if fact.sku not in bad])
-    if orders := [fact for fact in facts if isinstance(fact, OrderFact)]:
-        changed.orders += order_facts.record(t, owner, orders)
-        runs.came_good(t, owner, "order", [fact.remote_id for fact in orders])
-    if people := [fact for fact in facts if isinstance(fact, RecipientFact)]:
-        recipients.record(t, owner, people)
-        runs.came_good(t, owner, "recipient", [fact.order for fact in people])
-    bad_records = [fact for fact in facts if isinstance(fact, BadRecord)]
-    runs.set_aside(t, job.run, bad_records)
-    changed.failed += len(bad_records)
-    return changed
-
-
-def _record_one_by_one(job: Job, facts: Sequence[Fact]) -> None:
-    for fact in facts:
-        try:
-            with job.book.transaction() as t:
-                changed = _record(t, job, [fact])
-            job.tally.add(changed)
-        except RECORD_LEVEL as error:
-            if isinstance(error, NOT_THE_RECORD):
-                raise
-            with job.book.transaction() as t:
-                runs.set_aside(t, job.run, [_named(fact, error)])
-            job.tally.failed += 1
-
-
-def _named(fact: Fact, error: Exception) -> BadRecord:
-    """Say which record and which rule, never what was in it."""
-    reason = error.message if isinstance(error, ZenvError) else f"{type(error).__name__} in the ledger"
-    if isinstance(error, IntegrityError):
-        reason = str(error.orig)
-    match fact:
-        case ListingFact():
-            return BadRecord("listing", fact.sku, reason)
-        case OrderFact():
-            return BadRecord("order", fact.remote_id, reason)
-        case RecipientFact():
-            return BadRecord("recipient", fact.order, reason)
-        case BadRecord():
-            return fact
-
-
-def _move(t: Transaction, job: Job, stream: str, cursor: str | None) -> None:
-    if cursor is not None:
-        connections.move_cursor(t, job.row.id, stream, cursor)
-
-
-def _fetch(job: Job, kind: str, references: Sequence[str]) -> None:
-    """Read named records. They carry no cursor, so the stream they belong to stays where it is."""
-    for page in job.connector.fetch(kind, references):
-        record_page(job, page, kind)
-
-
-# ---- what follows a pull ---------------------------------------------------------------------------------
-
-
-def _fetch_details(job: Job) -> None:
-    """Listings that came by report still lack their variation: fetch them in batches, going on where we were."""
-    with job.book.reading() as sql:
-        total = messages.count_without_detail(sql, job.row.id)
-    done = 0
-    while batch := _without_detail(job):
-        _fetch(job, "detail", batch)
-        left = set(_without_detail(job))
-        if left >= set(batch):
-            job.tally.notes.append(f"Amazon gave no detail for {len(batch)} listings; tried again next time")
-            return
-        done += len(batch)
-        job.show("details", done, total)
-
-
-def _without_detail(job: Job) -> list[str]:
-    with job.book.reading() as sql:
-        return messages.skus_without_detail(sql, job.row.id, DETAILS_AT_ONCE)
-
-
-def _fetch_recipients(job: Job) -> None:
-    """Who an order goes to is asked only when it is ready to ship."""
-    with job.book.reading() as sql:
-        wanted = recipients.wanted(sql, job.row.id, RECIPIENTS_AT_ONCE)
-    if wanted:
-        _fetch(job, "recipient", wanted)
-
-
-def _ask_for_silent_orders(job: Job) -> None:
-    with job.book.reading() as sql:
-        silent = messages.orders_not_seen_since(sql, job.row.id, job.book.clock() - SILENCE, RECHECKS_AT_ONCE)
-    if silent:
-        _fetch(job, "order", silent)
-
-
-def _read_back(job: Job) -> None:
-    """See whether the channel shows what it was told: submitted is not applied (A18)."""
-    with job.book.reading() as sql:
-        told = messages.unconfirmed_skus(sql, job.row.id, READ_BACK_AT_ONCE)
-    if told:
-        _fetch(job, "listing", told)
-
-
-FOLLOW_UPS: dict[str, tuple[Callable[[Job], None], ...]] = {
-    "listings": (_fetch_details,),
-    "orders": (_fetch_recipients,),
-}
-STEPS: dict[str, tuple[Callable[[Job], None], ...]] = {
-    "cancellations": (_ask_for_silent_orders,),
-    "stock": (_read_back,),
-}
+def _plan_next(t: Transaction, going: Going, started: datetime, error: ZenvError | None) -> None:
+    if going.part:
+        # Whoever found the task busy meanwhile left it to this run, which was not the one that is due.
+        schedule.hurry(t, going.found.id, going.task.name)
+    else:
+        schedule.ended(t, going.found.id, going.task.name, started, error, going.book.company.time_zone)
 
 
 def retry(book: Book, message: int) -> None:
     """Send a parked message again with the next run."""
     with book.transaction() as t:
         outbox.retry(t, message)
-
-
-__all__ = ["RunResult", "check", "open_connector", "retry", "run", "run_all", "tasks_of", "world_of"]

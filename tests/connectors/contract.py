@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +20,8 @@ from zenv.connectors.base import Connector
 from zenv.errors import LoginNeeded, Refused, Throttled, Unreachable, ZenvError
 from zenv.facts import BadRecord, Fact, Page, RecipientFact
 
+BEGINNING = datetime(1990, 1, 1, tzinfo=UTC)
+"""Before any remote had a record."""
 HEALING = ("throttled", "server_error", "html_error", "half_body", "truncated", "wrong_type", "reset", "lost")
 """Faults after which a read is simply tried again."""
 LASTING = {
@@ -43,7 +46,8 @@ class FarSide:
 
     `stream` has at least two pages; `fault(name, times)` arms one of LASTING for its requests; `refs` are orders with
     a recipient; `secrets` and `persons` are texts that must never show anywhere. `later_cursor` is one of a run that
-    is not the first and reads the same records.
+    is not the first and reads the same records. `period` are the dates of the oldest and the newest record of `stream`,
+    each the only one of its date, with two pages from the one to the other.
     """
 
     connect: Callable[[], Connector]
@@ -56,12 +60,19 @@ class FarSide:
     secrets: tuple[str, ...]
     persons: tuple[str, ...]
     push: Callable[[Connector], None]
+    period: tuple[datetime, datetime]
     later_cursor: str | None = None
 
 
 def facts_of(pages: list[Page]) -> list[Fact]:
     """All facts of some pages."""
     return [fact for page in pages for fact in page.facts]
+
+
+def period_of(far_side: FarSide, since: datetime | None = None, until: datetime | None = None) -> list[Page]:
+    """The pages of the whole period, or of one with other ends."""
+    first, last = far_side.period
+    return list(far_side.connect().period(far_side.stream, since or first, until or last))
 
 
 def last_cursor(pages: list[Page], start: str | None = None) -> str | None:
@@ -127,6 +138,58 @@ class ConnectorContract:
         far_side.fault(name, 0)
         after = list(far_side.connect().pull(far_side.stream, last_cursor(before)))
         assert {identity(fact) for fact in facts_of(before + after)} == whole
+
+    def test_every_task_that_says_so_has_a_period(self, far_side: FarSide) -> None:
+        connector = far_side.connect()
+        dated = {task.dated for task in connector.tasks if task.dated}
+        assert far_side.stream in dated and dated <= {stream for task in connector.tasks for stream in task.streams}
+        for stream in dated:
+            assert facts_of(list(connector.period(stream, BEGINNING, far_side.period[1])))
+
+    def test_H69_a_period_has_pages_and_carries_no_cursor(self, far_side: FarSide) -> None:
+        pages = period_of(far_side)
+        assert len(pages) > 1 and {page.cursor for page in pages} == {None}
+        whole = facts_of(list(far_side.connect().pull(far_side.stream, None)))
+        assert {identity(fact) for fact in facts_of(pages)} == {identity(fact) for fact in whole}
+
+    def test_H70_both_ends_of_a_period_belong_to_it(self, far_side: FarSide) -> None:
+        whole = [identity(fact) for fact in facts_of(period_of(far_side))]
+        (first, last), moment = far_side.period, timedelta(milliseconds=1)
+        ends = [facts_of(period_of(far_side, end, end)) for end in (first, last)]
+        assert [len(end) for end in ends] == [1, 1]
+        inside = [identity(fact) for fact in facts_of(period_of(far_side, first + moment, last - moment))]
+        assert sorted(inside + [identity(fact) for end in ends for fact in end]) == sorted(whole)
+
+    def test_a_period_before_or_after_all_records_is_empty(self, far_side: FarSide) -> None:
+        (first, last), day = far_side.period, timedelta(days=1)
+        assert facts_of(period_of(far_side, first - day, first - timedelta(seconds=1))) == []
+        assert facts_of(period_of(far_side, last + timedelta(milliseconds=1), last + day)) == []
+
+    @pytest.mark.parametrize("name", HEALING)
+    def test_a_period_survives_one_fault(self, far_side: FarSide, name: str) -> None:
+        whole = facts_of(period_of(far_side))
+        far_side.fault(name, 1)
+        assert facts_of(period_of(far_side)) == whole
+
+    @pytest.mark.parametrize("name", LASTING)
+    def test_a_lasting_fault_in_a_period_is_an_error_of_its_class(self, far_side: FarSide, name: str) -> None:
+        far_side.fault(name, 10_000)
+        with pytest.raises(LASTING[name]):
+            period_of(far_side)
+
+    def test_a_period_after_a_withdrawn_authorisation_needs_a_new_login(self, far_side: FarSide) -> None:
+        far_side.revoke()
+        with pytest.raises(LoginNeeded):
+            period_of(far_side)
+
+    def test_a_record_of_a_period_with_an_unknown_word_is_set_aside_and_the_others_arrive(
+        self, far_side: FarSide
+    ) -> None:
+        whole = facts_of(period_of(far_side))
+        far_side.spoil_record()
+        facts = facts_of(period_of(far_side))
+        assert len(facts) == len(whole)
+        assert [bool(fact.reason) for fact in facts if isinstance(fact, BadRecord)] == [True]
 
     def test_a_withdrawn_authorisation_needs_a_new_login(self, far_side: FarSide) -> None:
         far_side.revoke()

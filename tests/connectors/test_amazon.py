@@ -48,9 +48,12 @@ class TestAmazon(ConnectorContract):
     @pytest.fixture
     def far_side(self, sim: AmazonSimulator, connect: Connect) -> FarSide:
         sku = sim.add_listing("MUG-1", quantity=100_000).sku
-        orders = [
-            sim.place_order([(sku, 1)], recipient=ADDRESS, buyer=BUYER, gift_message=PERSONS[4]) for _ in range(210)
-        ]
+        orders: list[str] = []
+        for seconds in (0, 1, *[0] * 207, 1):
+            sim.wind(seconds)
+            orders.append(sim.place_order([(sku, 1)], recipient=ADDRESS, buyer=BUYER, gift_message=PERSONS[4]))
+        dates = sim.orders[orders[0]].created, sim.orders[orders[-1]].created
+        sim.wind(600)  # Amazon tells the orders of a period two minutes after they were placed
 
         def fault(name: str, times: int) -> None:
             sim.faults.clear()
@@ -82,6 +85,7 @@ class TestAmazon(ConnectorContract):
             secrets=secrets,
             persons=PERSONS,
             push=push,
+            period=dates,
             later_cursor='{"since": "2026-08-31T00:00:00Z"}',
         )
 

@@ -213,6 +213,35 @@ def test_skus_with_commas_never_make_a_list_longer_than_amazon_takes(sim: Amazon
     assert not sim.violations
 
 
+def test_H70_items_of_a_period_are_those_created_in_it_with_both_ends(sim: AmazonSimulator, connect: Connect) -> None:
+    created = []
+    for number in range(5):
+        created.append(sim.add_listing(f"S-{number}", quantity=1).created)
+        sim.wind(60)
+    moment = timedelta(milliseconds=1)
+    assert skus(list(connect().period("listings", created[1], created[3]))) == {"S-1", "S-2", "S-3"}
+    assert skus(list(connect().period("listings", created[1] + moment, created[3] - moment))) == {"S-2"}
+    assert skus(list(connect().period("listings", created[4], created[4]))) == {"S-4"}
+    assert {page.cursor for page in connect().period("listings", created[0], sim.now())} == {None}
+    assert not sim.violations
+
+
+def test_a_period_that_has_not_begun_at_amazon_is_empty(sim: AmazonSimulator, connect: Connect) -> None:
+    """Its clock may be behind ours."""
+    later = sim.now() + timedelta(hours=1)
+    assert facts_of(list(connect().period("listings", later, later + timedelta(hours=1)))) == []
+    assert asked(sim, "searchListingsItems") == 0
+
+
+def test_H68_a_period_with_more_items_than_a_search_shows_is_read_whole(sim: AmazonSimulator, connect: Connect) -> None:
+    sim.limits = False
+    begun = sim.now()
+    for number in range(1020):
+        sim.add_listing(f"S-{number}", quantity=1)
+        sim.wind(5)
+    assert skus(list(connect().period("listings", begun, sim.now()))) == set(sim.listings)
+
+
 def test_a_cursor_that_is_none_is_bad_input(connect: Connect) -> None:
     with pytest.raises(BadInput):
         list(connect().pull("listings", '{"since": "never"}'))

@@ -158,6 +158,28 @@ def test_a_400_that_heals_is_asked_again_with_fewer_datasets(sim: AmazonSimulato
     assert queries(sim)[1]["includedData"] == "FULFILLMENT,CANCELLATION"
 
 
+def test_H75_a_period_asks_for_orders_whatever_became_of_them(sim: AmazonSimulator, connect: Connect) -> None:
+    placed = orders(sim, 3)
+    begun = sim.now()
+    sim.ship_elsewhere(placed[0])
+    sim.cancel(placed[1])
+    sim.wind(600)
+    pages = list(connect().period("orders", begun, begun))
+    states = {fact.remote_id: fact.state for fact in facts_of(pages) if isinstance(fact, OrderFact)}
+    assert states == dict(zip(placed, ("shipped", "cancelled", "ready"), strict=True))
+    assert "fulfillmentStatuses" not in queries(sim)[0]
+    assert not sim.violations
+
+
+def test_a_period_that_goes_round_is_stopped(sim: AmazonSimulator, connect: Connect) -> None:
+    begun = sim.now()
+    orders(sim, 150)
+    sim.wind(600)
+    sim.fault("duplicate_page", times=1000)
+    with pytest.raises(BadReply, match="same page"):
+        list(connect().period("orders", begun, sim.now()))
+
+
 def test_H75_with_fulfilled_the_history_comes_by_one_report(sim: AmazonSimulator, connect: Connect) -> None:
     placed = orders(sim, 4)
     for order in placed[:2]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
 
 from tests import books
 from tests.shared_files import SPAPI
@@ -33,11 +36,14 @@ def every_request(watch: Callable[[httpx.Request], object]) -> Iterator[None]:
 
 
 def no_transaction(book: Book) -> Callable[[httpx.Request], None]:
-    """Neither a writing nor a reading transaction is open (design 5.1)."""
+    """Neither a writing nor a reading transaction is open in the thread that asks (design 5.1)."""
+    out: Counter[int] = Counter()
+    event.listen(book.engine, "checkout", lambda *_: out.update([get_ident()]))
+    event.listen(book.engine, "checkin", lambda *_: out.subtract([get_ident()]))
 
     def watch(request: httpx.Request) -> None:
-        out = book.engine.pool.checkedout()  # type: ignore[attr-defined]
-        assert out == 0, f"{out} transactions are open while {request.url.path} is asked"
+        count = out[get_ident()]
+        assert count == 0, f"{count} transactions are open while {request.url.path} is asked"
 
     return watch
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests import books, killing
-from tests.sync.shop import calls, connection_id, run_all, sim_of, unknown_recipients
-from tests.year.company import Company, secrets_of
+from tests.sync.shop import calls, connection_id, opened, run_all, sim_of, unknown_recipients
+from tests.year.company import Clock, Company, secrets_of
 from zenv import sync
 from zenv.errors import Busy, LoginNeeded, NotFound, Refused, Throttled
 from zenv.ledger import connections, views
+from zenv.simulators.amazon import AmazonSimulator
 
 HOUR = 3600.0
+US, CANADA = "ATVPDKIKX0DER", "A2EUQ1WTGCTBG2"
 
 
 def test_C1_a_run_that_finds_nothing_leaves_a_record_that_says_why(shop: Company) -> None:
@@ -176,6 +180,23 @@ def test_C9_a_first_import_that_was_killed_goes_on_with_the_page_it_had_come_to(
     walk = [seen.query for seen in calls(sim, "searchOrders") if "createdAfter" in seen.query]
     assert ["paginationToken" in query for query in walk] == [False, True, True]  # no page was asked for again
     assert {number for (number,) in books.ask(shop.book, "SELECT number FROM orders")} == placed
+
+
+def test_F20_one_run_reads_all_marketplaces_of_an_account_also_of_a_period(
+    sim: AmazonSimulator, clock: Clock, tmp_path: Any
+) -> None:
+    sim.marketplaces = [US, CANADA]
+    sim.add_listing("POT-CA", quantity=6, marketplace=CANADA)
+    clock.wind(HOUR)
+    placed = {sim.place_order([("MUG", 1)], marketplace=US), sim.place_order([("POT-CA", 1)], marketplace=CANADA)}
+    begun = clock.now
+    clock.wind(600)
+    with opened(sim, clock, tmp_path) as shop:
+        assert shop.run("a", "orders").orders == 2
+        assert {number for (number,) in books.ask(shop.book, "SELECT number FROM orders")} == placed
+        (result,) = sync.run_period(shop.book, "a", "orders", begun, clock.now, shop.world(10**7))
+    assert "2 orders placed" in result.note
+    assert {tuple(seen.query["marketplaceIds"]) for seen in calls(sim, "searchOrders")} == {(f"{US},{CANADA}",)}
 
 
 def test_a_task_nobody_knows_is_refused_with_the_names_of_those_there_are(shop: Company) -> None:

@@ -96,7 +96,7 @@ def small_pages() -> Any:
     return changed(change(order_stream._search, ('"100"', '"2"')))
 
 
-_DELIVER = "delivery.deliver(job.book, job.row, job.connector, kind, job.tally, job.yes_to_zero)"
+_DELIVER = "delivery.deliver(job.book, job.row, job.connector, kind, job.tally, yes_to_zero, job.go_on)"
 _FOUND = "receipt = connector.find(message)"
 _RELEASED = '_cancel_lines(t, order, None)\n    refresh_states(t, [order.id])\n    return "requested"'
 _OPEN_TO_ALL = (
@@ -124,9 +124,8 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a lost answer is taken as done": (change(delivery._look_up, (_FOUND, 'receipt = Receipt(owed.id, "done")')),),
     "a failed feed is taken as done": (change(following.follow_feed, (_FATAL, _FATAL.replace("unknown", "done"))),),
     "stock is told before the orders are read": (
-        change(sync._attempt, ("for kind in task.tells:", "for kind in ():"),
-               ("for stream in task.streams:",
-                f"for kind in task.tells:\n            {_DELIVER}\n        for stream in task.streams:")),
+        change(sync.whole, ("        pulling.pull_task(job, task)\n", ""),
+               (_DELIVER, f"{_DELIVER}\n        pulling.pull_task(job, task)")),
     ),
     "a change on the wire is forgotten": (
         change(outbox._settle, (", messages.c.sent_revision == messages.c.revision", "")),

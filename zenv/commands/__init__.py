@@ -9,14 +9,17 @@ from __future__ import annotations
 import dataclasses
 import getpass
 import logging
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from zenv.ledger.book import Book
     from zenv.ledger.transaction import Transaction
     from zenv.ledger.views import Table
+    from zenv.sync import How
 
 NUMBERS: dict[str, Any] = {"ignore_unknown_options": True}
 """For commands that take a quantity, so that -3 is read as a number and not as an option."""
@@ -51,6 +55,8 @@ _session: ContextVar[Session] = ContextVar("session")
 def begin(home: Path, actor: str, manner: Manner, verbose: bool) -> None:
     """Remember the global options for the command that follows."""
     _session.set(Session(home.expanduser(), actor or getpass.getuser(), manner))
+    # What is to be told of a run stands in its result; without this Python would print warnings as well.
+    logging.getLogger("zenv").addHandler(logging.NullHandler())
     if verbose:
         from zenv import privacy
 
@@ -94,12 +100,46 @@ def _group() -> None:
 
 
 @contextmanager
-def opened() -> Iterator[Book]:
-    """The ledger, open for as long as the command runs."""
+def opened(wait: float | None = None) -> Iterator[Book]:
+    """The ledger, open for as long as the command runs. It waits `wait` seconds for its lock, but at least one: a
+    commit of somebody else is no reason to give up."""
     from zenv.ledger.book import open_book
 
-    with open_book(home(), _session.get().actor) as book:
+    with open_book(home(), _session.get().actor, busy_seconds=LOCK_S if wait is None else max(1.0, wait)) as book:
         yield book
+
+
+@contextmanager
+def talking(title: str, wait: int | None) -> Iterator[tuple[Book, How]]:
+    """The ledger, and how the runs of a command go: a bar shows them, SIGTERM stops them between two steps, and they
+    wait so many seconds for whoever is busy with the same."""
+    with stoppable() as stop, opened(wait) as book, output.progress(title, manner()) as follow:
+        yield book, {"progress": follow, "stop": stop, "deadline": monotonic() + (wait or 0)}
+
+
+Wait = Annotated[
+    int | None, typer.Option("--wait", metavar="SECONDS", help="How long to wait for whoever is busy with the same.")
+]
+
+LOCK_S = 10.0
+"""How long a command waits for the lock of the ledger, unless it was told."""
+
+
+@contextmanager
+def stoppable() -> Iterator[Event]:
+    """An event that SIGTERM sets, for what ends between two steps then; a second SIGTERM interrupts like Ctrl-C."""
+    stop = Event()
+
+    def told(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -119,6 +159,11 @@ def rows_of(values: Sequence[Any], kind: type, empty: str) -> Rows:
     """Frozen values of one kind as rows, a column per field."""
     columns = [field.name for field in dataclasses.fields(kind)]
     return Rows(columns, [[getattr(value, name) for name in columns] for value in values], empty)
+
+
+def quietly(value: Value) -> Value:
+    """The value, or nothing to say where --quiet was asked for, all is well, and no script reads it."""
+    return Done("") if manner().quiet and not manner().json and value.trouble is None else value
 
 
 def company() -> dict[str, Any]:
@@ -246,14 +291,24 @@ def whole(text: str, what: str) -> int:
         raise BadInput(f"{what}: {text!r} is not a whole number.") from None
 
 
-def moment(text: str) -> datetime:
-    """An aware time from ISO 8601 text. Without a zone it is the company's; a day alone is its last second."""
+def length_of_time(text: str) -> timedelta:
+    """A length of time from text such as 90s, 5m, 2h or 1d. Raises BadInput."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdecimal() or len(number) > 6:
+        raise BadInput(f"{text!r} is not a length of time such as 90s, 5m or 2h.")
+    return timedelta(**{units[unit]: int(number)})
+
+
+def moment(text: str, day_begins: bool = False) -> datetime:
+    """An aware time from ISO 8601 text. Without a zone it is the company's; a day alone is its last moment, or its
+    first."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise BadInput(f"{text!r} is not a time such as 2026-11-22 or 2026-11-22T14:30.") from None
-    if len(text.strip()) == len("2026-11-22"):
-        when = datetime.combine(when.date(), time(23, 59, 59))
+    if not {"T", "t", " ", ":"} & set(text.strip()):
+        when = datetime.combine(when.date(), time.min if day_begins else time.max)
     zone = when.tzinfo or time_zone()
     return when.replace(tzinfo=zone).astimezone(UTC)
 

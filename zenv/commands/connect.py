@@ -209,7 +209,7 @@ def website_login(wishes: Wishes, shop: Shop, secrets: dict[str, str], endpoint:
 
 def save(new: NewConnection, secrets: dict[str, str], *, enable: bool, yes: bool) -> Value:
     """Ask Amazon who we are, show it, and store the connection once that is confirmed."""
-    from zenv import sync
+    from zenv import scheduler, sync
     from zenv.ledger import connections
 
     with commands.opened() as book:
@@ -220,8 +220,8 @@ def save(new: NewConnection, secrets: dict[str, str], *, enable: bool, yes: bool
         master = book.master_key()
         with book.transaction() as t:
             connections.add(t, new, secrets, master)
-            if enable:
-                connections.enable(t, new.name)
+        if enable:
+            scheduler.enable(book, new.name)
     after = f"zenv sync now {new.name}" if enable else f"zenv connections enable {new.name}"
     state = "connected" if enable else "saved, not enabled yet"
     return Done(f"{new.name} is {state}. Next: {after}", {"connection": new.name, "enabled": enable})

@@ -61,7 +61,8 @@ def init(
         return Done("Nothing was made.")
     _start(about, store, warehouse)
     return Done(
-        f"The books of {about.name} are open. Next: zenv items add, zenv items import, or zenv connect amazon",
+        f"The books of {about.name} are open. Run `zenv key export` once and keep its line safe: without the key, what "
+        "is sealed stays closed. Next: zenv items add, zenv items import, or zenv connect amazon",
         {"home": str(commands.home())},
     )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zenv import commands
-from zenv.commands import Done, Value
+from zenv.commands import Done, Record, Rows, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zenv.reimport import Reimported
 
 app = commands.noun("Where units are: own shelves, ranked by which is emptied first.")
 
@@ -67,3 +72,33 @@ def reactivate(name: Name) -> Value:
     with commands.writing() as t:
         stock.reactivate_warehouse(t, name)
     return Done(f"Warehouse {name} is open again.", {"warehouse": name})
+
+
+@app.command("reimport-items")
+def reimport_items(name: Name, wait: commands.Wait = None) -> Value:
+    """Read the catalogues of the accounts that sell from a warehouse again, and link their listings anew.
+
+    Every listing is linked to the item with its SKU, else with its GTIN; a link to another item than the one with
+    exactly its SKU is replaced. No item is made or changed: listings without an item are named and wait on the inbox.
+    The quantities that the accounts show are fresh afterwards. `--quiet`, `--wait` and exit codes are those of
+    `zenv sync now`; a listing without an item is no trouble.
+    """
+    from zenv import reimport
+
+    with commands.talking(name, wait) as (book, how):
+        done = reimport.reimport_items(book, name, **how)
+    return commands.quietly(_told(name, done, reimport.without_item(done)))
+
+
+def _told(warehouse: str, done: Sequence[Reimported], without_item: Sequence[tuple[str, str]]) -> Record:
+    from zenv.commands import sync
+
+    columns = ("run", "connection", "outcome", "read", "linked", "replaced", "without_item", "note")
+    rows = [
+        [one.result.run, one.result.connection, one.result.outcome, one.read, one.remapped.linked,
+         one.remapped.replaced, len(one.remapped.without_item), one.result.note]
+        for one in done
+    ]  # fmt: skip
+    unmatched = Rows(("connection", "listing"), without_item, "Every listing has its item.")
+    trouble = sync.trouble([one.result for one in done], goes_on=False)
+    return Record({"warehouse": warehouse}, {"accounts": Rows(columns, rows), "without an item": unmatched}, trouble)

@@ -2,7 +2,8 @@
 
 `check` asks who we are, `pull` reads a stream from a cursor, `fetch` reads named records, `push` delivers
 messages, and `follow` and `find` learn later what became of them. Cursors, retries of business meaning,
-states and conflicts belong to sync and the ledger. A cursor is a string only the connector understands.
+states and conflicts belong to sync and the ledger. A cursor is a JSON document, so that a damaged one is noticed, which
+only the connector understands.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from zenv.facts import Account, Message, Page, Receipt
 class Task:
     """One kind of work of a connector and the longest time its documentation allows between two runs.
 
-    `at_midnight` tasks run at 00:00 of the account's time zone instead of after an interval.
-    `streams` are pulled in this order, then messages of the kinds in `tells` are sent.
+    `at_midnight` tasks run at 00:00 of the company's time zone instead of after an interval, or after `frequent`
+    where a connection asks for high-frequency updates. `streams` are pulled in this order, then messages of the kinds
+    in `tells` are sent.
     """
 
     name: str
@@ -28,6 +30,9 @@ class Task:
     streams: tuple[str, ...] = ()
     tells: tuple[str, ...] = ()
     at_midnight: bool = False
+    frequent: timedelta | None = None
+    dated: str = ""
+    """The stream of which a chosen period can be read (`Connector.period`)."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,10 @@ class Connector(Protocol):
 
     def pull(self, stream: str, cursor: str | None) -> Iterator[Page]:
         """Read a stream from where `cursor` says; None is the very first time."""
+
+    def period(self, stream: str, since: datetime, until: datetime) -> Iterator[Page]:
+        """Read what was placed (orders) or created (listings) from `since` to `until`, both included. The pages
+        carry no cursor."""
 
     def fetch(self, kind: str, references: Sequence[str]) -> Iterator[Page]:
         """Read exactly these records (kinds: order, recipient, listing, detail)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zenv.credentials.places import WAYS_OUT
-from zenv.errors import KeyUnavailable, Refused
+from zenv.errors import KeyLocked, KeyUnavailable, Refused
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -26,17 +26,36 @@ ALLOWED_BACKENDS = frozenset(
     }
 )
 
-_UNLOCK = "Nothing was changed. Unlock it by logging in to the desktop, or name a key file: ZENV_KEY_FILE=..."
-_OTHER_SCREEN = "Nothing was changed. It may be showing a prompt on another screen. " + _UNLOCK
+_UNLOCK = "Nothing was changed. Log in to the desktop to unlock it, or move the key: zenv key move --to systemd"
+_OTHER_SCREEN = "Nothing was changed. It may be showing a prompt on another screen; answer that, or run it again."
 
 
 def keep_in_keyring(name: str, line: str) -> None:
-    """Store, and read back: some keyrings accept a key and lose it."""
+    """Store a line under a name that has none yet (Refused)."""
     if ask_keyring(name) is not None:
         raise Refused("the keyring holds a key for this ledger already; zenv never overwrites a key")
+    replace_in_keyring(name, line)
+
+
+def replace_in_keyring(name: str, line: str) -> None:
+    """Store, and read back: some keyrings accept a key and lose it (KeyLocked)."""
     _in_time(lambda: _keyring().set_password(KEYRING_SERVICE, name, line))
     if ask_keyring(name) != line:
-        raise KeyUnavailable("the keyring accepted the key but did not give it back. Nothing was stored", WAYS_OUT)
+        raise KeyLocked("the keyring accepted the key but did not give it back. Nothing was stored", WAYS_OUT)
+
+
+def forget_in_keyring(name: str) -> None:
+    """Delete what is kept under `name`; nothing there is no error."""
+    if ask_keyring(name) is not None:
+        _in_time(lambda: _keyring().delete_password(KEYRING_SERVICE, name))
+
+
+def read_from_keyring(name: str) -> str:
+    """The line kept for ledger `name`; KeyUnavailable where the keyring holds none."""
+    line = ask_keyring(name)
+    if line is None:
+        raise KeyUnavailable("the keyring holds no key for this ledger", WAYS_OUT)
+    return line
 
 
 def ask_keyring(name: str) -> str | None:
@@ -45,7 +64,7 @@ def ask_keyring(name: str) -> str | None:
 
 
 def _in_time(call: Callable[[], str | None]) -> str | None:
-    """The keyring's answer, or KeyUnavailable after KEYRING_LIMIT_S.
+    """The keyring's answer, or KeyLocked after KEYRING_LIMIT_S.
 
     A keyring that shows a prompt on a screen nobody looks at never returns: the thread is left behind, and as
     a daemon thread it does not keep the process alive.
@@ -66,7 +85,7 @@ def _in_time(call: Callable[[], str | None]) -> str | None:
         answer = answers.get(timeout=KEYRING_LIMIT_S)
     except queue.Empty:
         message = f"the keyring did not answer within {KEYRING_LIMIT_S:g} s"
-        raise KeyUnavailable(message, _OTHER_SCREEN) from None
+        raise KeyLocked(message, _OTHER_SCREEN) from None
     if isinstance(answer, Exception):
         raise _told_plainly(answer)
     return answer
@@ -85,8 +104,8 @@ def _told_plainly(error: Exception) -> KeyUnavailable:
     return _unreachable(type(error).__name__)
 
 
-def _locked() -> KeyUnavailable:
-    return KeyUnavailable("the keyring is locked, and zenv never waits for a hidden prompt", _UNLOCK)
+def _locked() -> KeyLocked:
+    return KeyLocked("the keyring is locked, and zenv never waits for a hidden prompt", _UNLOCK)
 
 
 def _unreachable(reason: str) -> KeyUnavailable:

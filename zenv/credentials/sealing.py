@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from zenv.credentials.keys import sub_key
 from zenv.errors import KeyUnavailable, SettingsError
 
-_KEY_BYTES = 32
 _SEAL_VERSION = b"\x01"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
@@ -22,14 +22,6 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(***)"
-
-
-def sub_key(master: bytes, purpose: str) -> bytes:
-    """The 32-byte key for one purpose ("secrets", "personal"), derived with HKDF-SHA256 (RFC 5869)."""
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=f"zenv/{purpose}/v1".encode()).derive(master)
 
 
 def seal(key: bytes, plaintext: bytes, bound_to: str) -> bytes:
@@ -60,6 +52,12 @@ def unseal(key: bytes, sealed: bytes, bound_to: str) -> bytes:
 def seal_secret(master: bytes, connection: str, field: str, value: str) -> bytes:
     """A connection's secret, ready to be stored."""
     return seal(sub_key(master, "secrets"), value.encode(), f"secret|{connection}|{field}")
+
+
+def reseal_secret(old: bytes, new: bytes, connection: str, field: str, sealed: bytes) -> bytes:
+    """The same secret under the key that follows. What the environment says instead of it plays no part."""
+    place = f"secret|{connection}|{field}"
+    return seal(sub_key(new, "secrets"), unseal(sub_key(old, "secrets"), sealed, place), place)
 
 
 def open_secret(master: Callable[[], bytes], connection: str, field: str, sealed: bytes | None) -> Secret:

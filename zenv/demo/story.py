@@ -17,6 +17,7 @@ from zenv.ledger import connections, orders, stock, views
 from zenv.ledger.book import Book, NewCompany, create, open_book
 from zenv.ledger.buckets import LedgerBuckets
 from zenv.ledger.connections import NewConnection
+from zenv.pulling import Progress
 from zenv.simulators.amazon import AmazonSimulator, SoldOut, serve
 
 ITEMS = 200
@@ -60,7 +61,7 @@ class Demo:
     sim: AmazonSimulator
     clock: Clock
     tell: Callable[[str], None]
-    progress: sync.Progress | None
+    progress: Progress | None
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))
     levels_sent: int = 0
     item: str = ""
@@ -82,7 +83,7 @@ class Demo:
         return result
 
 
-def play(home: Path, tell: Callable[[str], None], progress: sync.Progress | None = None) -> Ending:
+def play(home: Path, tell: Callable[[str], None], progress: Progress | None = None) -> Ending:
     """Play the day in a new ledger in `home`, telling each step. The connection is left disabled: its Amazon is
     gone afterwards."""
     clock = Clock()

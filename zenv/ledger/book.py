@@ -14,13 +14,13 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, cast
+from typing import Self, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Engine, select
 
 from zenv import credentials, privacy
-from zenv.errors import BadInput, NotFound, Refused, WrongLedger
+from zenv.errors import BadInput, KeyUnavailable, NotFound, Refused, WrongLedger
 from zenv.ledger import migrations, settle, sqlite
 from zenv.ledger.db import make_engine, plain_errors
 from zenv.ledger.home import APPLICATION_ID, KEYS, LEDGER
@@ -67,7 +67,7 @@ class Book:
         self.actor = actor
         self.clock = clock
         self.engine: Engine = make_engine(home / LEDGER, busy_seconds)
-        self.keys = privacy.KeyBook(home / KEYS, self.master_key)
+        self.keys = privacy.KeyBook(home / KEYS, self.key)
 
     @cached_property
     def company(self) -> Company:
@@ -77,11 +77,31 @@ class Book:
         return Company(**found)
 
     def master_key(self) -> bytes:
-        """The master key from where `zenv init` put it; raises KeyUnavailable."""
-        company = self.company
-        kind = cast(Literal["keyring", "file", "command"], company.key_kind)
-        store = credentials.KeyStore(kind, company.key_detail, company.ledger_id)
-        return credentials.master_key(store, company.key_fingerprint)
+        """The master key; raises KeyUnavailable, also where this process was given only a part of it."""
+        return credentials.whole(self.key())
+
+    def sub_key(self, purpose: str) -> bytes:
+        """The key for one purpose ("personal", "pepper"); a part of the master key is enough."""
+        return credentials.sub_key(self.key(), purpose)
+
+    def key(self, fingerprint: str = "") -> credentials.Key:
+        """The key with this fingerprint, without one the ledger's own: given, or from where it is kept *now*, for
+        another process may move or rotate it. Raises KeyUnavailable."""
+        place = self.key_place()
+        try:
+            return credentials.found_key(place[0], fingerprint or place[1])
+        except KeyUnavailable:
+            again = self.key_place()
+            if again == place:
+                raise
+        return credentials.found_key(again[0], fingerprint or again[1])
+
+    def key_place(self) -> tuple[credentials.KeyStore, str]:
+        """Where the master key is kept, and its fingerprint."""
+        with self.reading() as sql:
+            found = sql.execute(select(table(Company))).one()
+        kind = cast(credentials.Kind, found.key_kind)
+        return credentials.KeyStore(kind, found.key_detail, found.ledger_id), found.key_fingerprint
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

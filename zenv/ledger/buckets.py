@@ -3,17 +3,20 @@ together (design 5.6). A bucket never seen before starts half full: who knows wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.ledger.db import plain_errors
 from zenv.ledger.models import RateBucket
-from zenv.ledger.transaction import AnyRow, table
+from zenv.ledger.transaction import AnyRow, among, table
 
 buckets = table(RateBucket)
+
+MOST_TOKENS = 1000.0
+"""No remote lets more requests through at once, or in a second."""
 
 
 class LedgerBuckets:
@@ -67,3 +70,8 @@ def _refilled(found: AnyRow | None, now: float, rate: float, burst: int) -> floa
         return max(1.0, burst / 2)
     # A clock that was set back refills nothing rather than emptying the bucket.
     return float(min(burst, found.tokens + max(0.0, now - found.at) * rate))
+
+
+def forget(sql: Connection, keys: Iterable[str]) -> None:
+    """What these buckets say cannot be: they begin anew, half full, at the rate the remote documents."""
+    sql.execute(buckets.delete().where(among(buckets.c.key, keys)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,18 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from sqlalchemy.exc import IntegrityError
 
 from zenv import credentials
-from zenv.errors import BadInput, NotFound, Refused
-from zenv.ledger.models import Connection, Cursor, Listing, Message, Secret, StockSource
+from zenv.errors import BadInput, Busy, NotFound, Refused
+from zenv.ledger.models import Company, Connection, Cursor, Listing, Message, Secret, StockSource
 from zenv.ledger.stock import own_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, row, table
 from zenv.privacy import strip_control
 
 connections, sources, secrets = table(Connection), table(StockSource), table(Secret)
 cursors, listings, messages = table(Cursor), table(Listing), table(Message)
+
+
+OURSELVES = "housekeeping"
+"""What the schedule and the history call zenv's own tasks, which belong to no connection."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ def add(t: Transaction, new: NewConnection, given: Mapping[str, str], master: by
     Raises BadInput for missing fields, Refused for a second connection to the same account (A19: several
     accounts may stand side by side).
     """
+    if _clean(new.name) == OURSELVES:
+        raise BadInput(f"{OURSELVES} is the name of zenv's own tasks.", "Choose another name.")
     missing = missing_fields(new, given, tuple(given))
     if missing:
         raise BadInput("Still missing: " + ", ".join(missing) + ".")
@@ -126,6 +132,9 @@ def choose_warehouses(t: Transaction, connection: int, names: tuple[str, ...]) -
 
 
 def _seal(t: Transaction, connection: int, name: str, given: Mapping[str, str], master: bytes) -> None:
+    # Under the write lock: what is sealed under a key that has just been rotated away could never be opened again.
+    if credentials.key_check(master) != t.sql.execute(select(table(Company).c.key_fingerprint)).scalar_one():
+        raise Busy("The master key was rotated this moment. Nothing was changed.", "Run the command again.")
     entry = insert_or_update(secrets)
     t.sql.execute(
         entry.on_conflict_do_update(
@@ -207,6 +216,16 @@ def find(sql: Sql, name: str) -> AnyRow:
     if found is None:
         raise NotFound(f"There is no connection {_clean(name)!r}.", "zenv connections list")
     return found
+
+
+def standing(sql: Sql) -> Sequence[AnyRow]:
+    """All connections but those that were removed, by name."""
+    return sql.execute(select(connections).where(connections.c.status != "removed").order_by(connections.c.name)).all()
+
+
+def status(sql: Sql, connection: int) -> str:
+    """Whether it is saved, active, inactive, needs_login or removed."""
+    return str(sql.execute(select(connections.c.status).where(connections.c.id == connection)).scalar_one())
 
 
 def _standing(sql: Sql, name: str) -> AnyRow:

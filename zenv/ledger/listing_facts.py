@@ -9,7 +9,7 @@ becomes ours (F12), save as the opening stock of an item that is new (F6).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -59,9 +59,13 @@ class Page:
         return len(self.new) + len({values["listing"] for values in written} | set(self.deleted))
 
 
-def record_listings(t: Transaction, connection: int, facts: Sequence[ListingFact]) -> Recorded:
+def record_listings(
+    t: Transaction, connection: int, facts: Sequence[ListingFact], items_stay: bool = False
+) -> Recorded:
     """Bring the books up to these facts of one connection: new listings are linked to the item with their SKU
     or GTIN, or become items where the connection adopts what is new; else they wait on the inbox.
+
+    With `items_stay` no item is made or completed, whatever the connection does else (Z31).
     """
     owner = t.sql.execute(select(connections).where(connections.c.id == connection)).one()
     newest, failures = _newest(facts)
@@ -69,12 +73,20 @@ def record_listings(t: Transaction, connection: int, facts: Sequence[ListingFact
     page = Page()
     for fact in newest.values():
         if (stored := known.get(fact.sku)) is not None:
-            _compare(page, fact, stored)
+            _compare(page, _detail_left(fact, stored) if items_stay else fact, stored)
         elif fact.status != "deleted":
             page.new.append(_new_row(t, connection, fact))
     _write(t, page)
-    _find_items(t, owner, page)
+    if items_stay:
+        linking.link_equal(t, _looking(t, owner, page))
+    else:
+        _find_items(t, owner, page)
     return Recorded(page.changes(), failures)
+
+
+def _detail_left(fact: ListingFact, stored: Row[Any]) -> ListingFact:
+    """Details an item still waits for are left to the run that completes it with them."""
+    return replace(fact, needs_detail=True) if stored.needs_detail and stored.item_id is not None else fact
 
 
 def _newest(facts: Iterable[ListingFact]) -> tuple[dict[str, ListingFact], tuple[BadRecord, ...]]:
@@ -255,10 +267,7 @@ def _find_items(t: Transaction, owner: Row[Any], page: Page) -> None:
     """Link what matches, adopt the rest if the connection does so, complete items whose details came late."""
     adopts = owner.adopt_new and adoption.first_shelf(t, owner.id) is not None
     first_import = adopts and owner.opened_at is None and not _any_linked(t, owner.id)
-    ids = {stored.sku: stored.id for stored in _known(t, owner.id, [new["sku"] for new in page.new]).values()}
-    looking = page.looking + [
-        linking.Candidate(ids[new["sku"]], new["sku"], "" if new["is_parent"] else new["gtin"]) for new in page.new
-    ]
+    looking = _looking(t, owner, page)
     linked = linking.link_equal(t, looking)
     if adopts:
         left = [one.listing for one in looking if one.listing not in linked]
@@ -266,6 +275,14 @@ def _find_items(t: Transaction, owner: Row[Any], page: Page) -> None:
     if first_import:
         _mark_opened(t, owner.id)
     adoption.complete(t, owner.id, page.detailed, with_parents=adopts)
+
+
+def _looking(t: Transaction, owner: Row[Any], page: Page) -> list[linking.Candidate]:
+    """The listings of a page that may have an item and are not linked."""
+    ids = {stored.sku: stored.id for stored in _known(t, owner.id, [new["sku"] for new in page.new]).values()}
+    return page.looking + [
+        linking.Candidate(ids[new["sku"]], new["sku"], "" if new["is_parent"] else new["gtin"]) for new in page.new
+    ]
 
 
 def _settled_enough(t: Transaction, listing_ids: Iterable[int]) -> list[int]:

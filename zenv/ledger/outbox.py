@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, and_, case, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, case, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import NotFound
 from zenv.facts import Receipt
 from zenv.ledger.models import Listing, Message
-from zenv.ledger.transaction import Transaction, in_chunks, row, table
+from zenv.ledger.transaction import Transaction, among, in_chunks, row, table
 from zenv.privacy import strip_control
 
 messages, listings = table(Message), table(Listing)
@@ -183,3 +183,22 @@ def retry(t: Transaction, message: int) -> None:
     ).rowcount
     if not woken:
         raise NotFound(f"No message {message} is parked.", "zenv inbox")
+
+
+def doubt(t: Transaction, subjects: Iterable[tuple[int, str, int]] | None = None) -> int:
+    """Nobody knows any more whether these packages and cancellations (connection, kind, subject; None: all that are
+    owed) were told: each is looked up at its remote before it is told. How many."""
+    told = (messages.c.kind != "stock_level", messages.c.state.in_(("pending", "sending", "parked")))
+    becomes = messages.update().where(*told).values(state="unknown", lease_until=None, not_before=None, remote_ref="")
+    if subjects is None:
+        return t.sql.execute(becomes).rowcount
+    return sum(t.sql.execute(becomes.where(_about(*subject))).rowcount for subject in subjects)
+
+
+def _about(connection: int, kind: str, subject: int) -> ColumnElement[bool]:
+    return and_(messages.c.connection_id == connection, messages.c.kind == kind, messages.c.subject == subject)
+
+
+def forget(t: Transaction, numbers: Iterable[int]) -> None:
+    """These messages are about nothing there is."""
+    t.sql.execute(messages.delete().where(among(messages.c.id, numbers)))

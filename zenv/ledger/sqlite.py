@@ -72,7 +72,9 @@ def plain(error: Exception) -> Exception:
     said, operational = str(error), isinstance(error, module.OperationalError)
     if not operational:
         if "not a database" in said or "malformed" in said:
-            return WrongLedger("The ledger file is damaged.", "Keep the file and restore a backup.")
+            return WrongLedger(
+                "The ledger file is damaged.", "Bring back a backup; the damaged file is kept: zenv restore"
+            )
         return error
     if "locked" in said or "busy" in said:
         return Busy("Another zenv is writing to the ledger. Nothing was changed.", "Run the command again.")

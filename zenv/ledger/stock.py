@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from sqlalchemy.exc import IntegrityError
 
 from zenv.errors import BadInput, NotFound, Refused
+from zenv.ledger import chain
 from zenv.ledger.models import (
     OUTSIDE,
     Item,
@@ -71,10 +72,12 @@ def move(t: Transaction, moves: Iterable[Move]) -> None:
         return
     # A caller may catch the refusal and go on in the same transaction.
     with t.sql.begin_nested():
-        t.insert(Movement, (
+        rows = (
             row(Movement, at=t.now, item_id=m.item, source_id=m.source, destination_id=m.destination,
                 quantity=m.quantity, reason=m.reason, reference=m.reference, actor=t.actor, note=m.note)
-            for m in moves))  # fmt: skip
+            for m in moves
+        )  # fmt: skip
+        t.insert(Movement, chain.linked(chain.last(t.sql), rows))
         _fold(t, moves)
     t.touch(*(m.item for m in moves))
 
@@ -174,10 +177,12 @@ def transfer(t: Transaction, sku: str, source: str, destination: str, quantity: 
         raise BadInput("A transfer needs two different warehouses.")
     _sensible(quantity)
     sent = row(Transfer, item_id=item, source_id=here, destination_id=there, quantity=quantity, sent_at=t.now)
-    number = int(t.sql.execute(transfers.insert().returning(transfers.c.id), sent).scalar_one())
-    on_its_way = Move(item, t.place(here, "on_hand"), t.place(there, "in_transit"), quantity, "transferred",
-                      f"transfer {number}")  # fmt: skip
-    move(t, [on_its_way])
+    # A caller may catch the refusal and go on: then nothing of the transfer may be left.
+    with t.sql.begin_nested():
+        number = int(t.sql.execute(transfers.insert().returning(transfers.c.id), sent).scalar_one())
+        on_its_way = Move(item, t.place(here, "on_hand"), t.place(there, "in_transit"), quantity, "transferred",
+                          f"transfer {number}")  # fmt: skip
+        move(t, [on_its_way])
     if arrives_now:
         arrive(t, number)
     return number

@@ -214,6 +214,26 @@ def company(home: Path) -> dict[str, Any]:
     return _one(rows(home, "SELECT name, country, time_zone, currency FROM company"), "company", "zenv init")
 
 
+def schedule(home: Path, connection: str | None = None) -> Table:
+    """When each task has to run, when it ran, when it runs next, and why it is late or waits."""
+    clause, given = _where(connection=connection)
+    ordered = "connection = 'housekeeping', connection, scheduled"
+    return rows(home, f"SELECT * FROM schedule WHERE {clause} ORDER BY {ordered}", given)
+
+
+def late(home: Path) -> Table:
+    """The tasks that have broken their bound, and why."""
+    return rows(
+        home,
+        "SELECT connection, task, bound, last_ok_at, next_at, why, until_at FROM schedule WHERE late ORDER BY late_at",
+    )
+
+
+def attendance(home: Path) -> Table:
+    """Who keeps the schedule, and when they were last seen at it."""
+    return rows(home, "SELECT * FROM attendances ORDER BY who")
+
+
 def run(home: Path, number: int) -> dict[str, Any]:
     """One run; raises NotFound."""
     return _one(rows(home, "SELECT * FROM runs WHERE run = ?", (number,)), f"run {number}", "zenv sync history")
@@ -222,7 +242,12 @@ def run(home: Path, number: int) -> dict[str, Any]:
 def runs(home: Path, connection: str | None = None, limit: int = 50) -> Table:
     """The latest runs, newest first."""
     clause, given = _where(connection=connection)
-    return rows(home, f"SELECT * FROM runs WHERE {clause} ORDER BY run DESC LIMIT ?", [*given, limit])
+    return rows(
+        home,
+        "SELECT run, connection, task, started_at, ended_at, outcome, items, items_failed, orders, orders_failed,"
+        f" sent, failed, note, again, worker FROM runs WHERE {clause} ORDER BY run DESC LIMIT ?",
+        [*given, limit],
+    )
 
 
 def run_failures(home: Path, run: int) -> Table:

@@ -119,15 +119,16 @@ SELECT c.name AS connection, c.kind, c.external_id, c.region, c.status, c.market
   FROM connection c;
 
 CREATE VIEW runs AS
-SELECT r.id AS run, c.name AS connection, r.task, r.started_at, r.ended_at, r.outcome, r.items, r.orders, r.sent, r.failed, r.note
+SELECT r.id AS run, COALESCE(c.name, 'housekeeping') AS connection, r.task, r.started_at, r.ended_at, r.outcome,
+       r.items, r.orders, r.sent, r.failed, r.note, r.items_failed, r.orders_failed, r.worker, r.again
   FROM run r
-  JOIN connection c ON c.id = r.connection_id;
+  LEFT JOIN connection c ON c.id = r.connection_id;
 
 CREATE VIEW run_failures AS
-SELECT f.run_id AS run, c.name AS connection, f.kind, f.remote_id, f.reason, f.settled_at
+SELECT f.run_id AS run, COALESCE(c.name, 'housekeeping') AS connection, f.kind, f.remote_id, f.reason, f.settled_at
   FROM run_failure f
   JOIN run r ON r.id = f.run_id
-  JOIN connection c ON c.id = r.connection_id;
+  LEFT JOIN connection c ON c.id = r.connection_id;
 
 CREATE VIEW messages AS
 SELECT m.id AS message, c.name AS connection, m.kind,
@@ -138,6 +139,40 @@ SELECT m.id AS message, c.name AS connection, m.kind,
        m.state, m.attempts, m.not_before, m.remote_ref, m.reason, m.queued_at
   FROM message m
   JOIN connection c ON c.id = m.connection_id;
+
+CREATE VIEW attendances AS
+SELECT a.who, a.host, a.pid, a.started_at, a.seen_at, a.ended_at, a.state,
+       a.ended_at IS NULL AND a.seen_at > strftime('%Y-%m-%d %H:%M:%f', 'now', '-3 minutes') AS here,
+       a.seen_at > strftime('%Y-%m-%d %H:%M:%f', 'now', '-20 minutes') AS lately
+  FROM attendance a;
+
+CREATE VIEW schedule AS
+SELECT s.id AS scheduled, COALESCE(c.name, 'housekeeping') AS connection, s.task,
+       CASE WHEN s.at_midnight THEN 'midnight' WHEN s.longest % 3600 = 0 THEN (s.longest / 3600) || ' h'
+            ELSE (s.longest / 60) || ' min' END AS bound,
+       CASE WHEN s.every IS NULL THEN '' WHEN s.every % 3600 = 0 THEN (s.every / 3600) || ' h'
+            WHEN s.every % 60 = 0 THEN (s.every / 60) || ' min' ELSE s.every || ' s' END AS every,
+       s.last_at, s.last_ok_at, s.next_at, s.late_at,
+       COALESCE(c.status, 'active') = 'active' AND s.late_at < strftime('%Y-%m-%d %H:%M:%f', 'now') AS late,
+       CASE WHEN c.status = 'needs_login' THEN 'waiting for a login'
+            WHEN c.status <> 'active' THEN 'disabled'
+            WHEN b.open_until > strftime('%Y-%m-%d %H:%M:%f', 'now') THEN 'breaker open after ' || b.failures || ' failed runs'
+            WHEN EXISTS (SELECT 1 FROM run r WHERE r.connection_id IS s.connection_id AND r.task = s.task
+                          AND r.outcome = 'running' AND r.lease_until >= strftime('%Y-%m-%d %H:%M:%f', 'now')) THEN 'running'
+            WHEN s.waits = 'throttled' THEN 'throttled'
+            WHEN s.waits = 'failed' THEN 'failed ' || s.failures || ' times in a row'
+            WHEN s.next_at > strftime('%Y-%m-%d %H:%M:%f', 'now') THEN ''
+            WHEN EXISTS (SELECT 1 FROM attendances a WHERE a.here AND a.who = 'daemon')
+              OR EXISTS (SELECT 1 FROM attendances a WHERE a.lately AND a.who = 'sync due') THEN 'about to start'
+            ELSE COALESCE('daemon off since ' || substr((SELECT MAX(a.seen_at) FROM attendance a), 1, 16) || ' UTC',
+                          'no daemon yet') END AS why,
+       CASE WHEN c.status <> 'active' THEN NULL
+            WHEN b.open_until > strftime('%Y-%m-%d %H:%M:%f', 'now') THEN b.open_until
+            WHEN s.waits IN ('throttled', 'failed') AND s.next_at > strftime('%Y-%m-%d %H:%M:%f', 'now') THEN s.next_at END AS until_at
+  FROM scheduled_task s
+  LEFT JOIN connection c ON c.id = s.connection_id
+  LEFT JOIN breaker b ON b.connection_id = s.connection_id
+ WHERE COALESCE(c.status, 'active') <> 'removed';
 
 CREATE VIEW inbox AS
 SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credentials of ' || c.name AS text,
@@ -180,5 +215,12 @@ UNION ALL
 SELECT 'failed record', f.kind || ' ' || f.remote_id, f.connection || ': ' || f.kind || ' ' || f.remote_id || ': ' || f.reason,
        'zenv sync show ' || f.run
   FROM run_failures f WHERE f.settled_at IS NULL
+UNION ALL
+SELECT 'late', s.connection, GROUP_CONCAT(s.task, ', ') || ' of ' || s.connection || CASE COUNT(*) WHEN 1 THEN ' is' ELSE ' are' END
+       || ' late: ' || CASE s.why WHEN '' THEN 'it did not end' ELSE s.why END,
+       CASE WHEN s.why = 'no daemon yet' OR s.why LIKE 'daemon off%' THEN 'zenv sync due'
+            WHEN s.why LIKE 'breaker%' OR s.why LIKE 'failed%' THEN 'zenv sync now ' || s.connection
+            ELSE 'zenv schedule' END
+  FROM schedule s WHERE s.late AND s.why <> 'waiting for a login' GROUP BY s.connection, s.why
 UNION ALL
 SELECT n.kind, n.subject, n.text, n.command FROM notice n WHERE n.settled_at IS NULL;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
@@ -13,10 +13,10 @@ from zenv.connectors.amazon.api import Api, open_api, open_login_wire
 from zenv.connectors.amazon.cancellations import find_cancellation, push_cancellations
 from zenv.connectors.amazon.check import check_account
 from zenv.connectors.amazon.following import follow_feed
-from zenv.connectors.amazon.listing_stream import pull_listings, pull_live
+from zenv.connectors.amazon.listing_stream import period_listings, pull_listings, pull_live
 from zenv.connectors.amazon.listings import LIVE, WHOLE, fetch_listings
 from zenv.connectors.amazon.login import exchange_code
-from zenv.connectors.amazon.order_stream import fetch_orders, pull_orders
+from zenv.connectors.amazon.order_stream import fetch_orders, period_orders, pull_orders
 from zenv.connectors.amazon.reading import Unreadable
 from zenv.connectors.amazon.recipients import fetch_recipients
 from zenv.connectors.amazon.shipments import find_shipment, push_shipments
@@ -32,6 +32,10 @@ PULL: dict[str, Callable[[Api, str | None], Iterator[Page]]] = {
     "orders": pull_orders,
     "listings": pull_listings,
     "live": pull_live,
+}
+PERIOD: dict[str, Callable[[Api, datetime, datetime], Iterator[Page]]] = {
+    "orders": period_orders,
+    "listings": period_listings,
 }
 FETCH: dict[str, Callable[[Api, Sequence[str]], Iterator[Page]]] = {
     "order": fetch_orders,
@@ -61,13 +65,14 @@ class AmazonConnector:
         SecretField("refresh_token", "Refresh token", "Authorise the application at Amazon; it begins with Atzr|."),
     )
     tasks: ClassVar[tuple[Task, ...]] = (
-        Task("orders", timedelta(minutes=15), streams=("orders",)),
-        Task("items", timedelta(hours=4), streams=("listings",)),
+        Task("orders", timedelta(minutes=15), streams=("orders",), dated="orders"),
+        Task("items", timedelta(hours=4), streams=("listings",), dated="listings"),
         Task("cancellations", timedelta(hours=1), tells=("cancellation",)),
         Task("shipments", timedelta(hours=1), tells=("shipment",)),
-        Task("stock", timedelta(hours=24), streams=("orders",), tells=("stock_level",), at_midnight=True),
+        Task("stock", timedelta(hours=24), streams=("orders",), tells=("stock_level",), at_midnight=True,
+             frequent=timedelta(minutes=10)),
         Task("verify", timedelta(hours=24), streams=("live",)),
-    )
+    )  # fmt: skip
 
     def __init__(self, terms: Terms, secrets: Mapping[str, str], world: World) -> None:
         self._terms = terms
@@ -87,6 +92,10 @@ class AmazonConnector:
     def pull(self, stream: str, cursor: str | None) -> Iterator[Page]:
         """Read `orders`, `listings` (new items) or `live` (what every item shows now)."""
         return _sensible_each(_of(PULL, stream)(self._api, cursor))
+
+    def period(self, stream: str, since: datetime, until: datetime) -> Iterator[Page]:
+        """Read the orders placed, or the listings created, in a period."""
+        return _sensible_each(_of(PERIOD, stream)(self._api, since, until))
 
     def fetch(self, kind: str, references: Sequence[str]) -> Iterator[Page]:
         """Read named records: `order` and `recipient` by order id, `listing` and `detail` by SKU."""

@@ -97,11 +97,19 @@ def _new_items(api: Api, since: datetime) -> Iterator[Page]:
         yield Page([*_facts(api, found.items), *_missed(found)], cursor, read, why_empty=why)
 
 
+def period_listings(api: Api, since: datetime, until: datetime) -> Iterator[Page]:
+    """The items created in a period, both ends included."""
+    read, end = 0, min(until, api.wire.now())
+    for found in sweep(api, Window(since, end), WHOLE) if since <= end else ():
+        read += len(found.items)
+        yield Page([*_facts(api, found.items), *_missed(found)], None, read)
+
+
 def _missed(found: Found) -> list[BadRecord]:
     if not found.missed:
         return []
     reason = f"{found.missed} items created in the same two seconds are beyond what a search shows"
-    return [BadRecord("listing", f"created {found.reached:%Y-%m-%d %H:%M:%S}", reason)]
+    return [BadRecord("window", f"created {found.reached:%Y-%m-%d %H:%M:%S}", reason)]
 
 
 def _by_report(api: Api, cursor: dict[str, Any]) -> Iterator[Page]:

@@ -20,7 +20,7 @@ from zenv.connectors.amazon.order_cursor import FIRST_IMPORT, OVERLAP, OrderCurs
 from zenv.connectors.amazon.order_lookup import get_order
 from zenv.connectors.amazon.orders import OPEN, order_id, order_or_bad
 from zenv.connectors.amazon.orders_report import REPORT_TYPE, read_shipped_orders
-from zenv.connectors.amazon.reading import batches, moment, rows, text
+from zenv.connectors.amazon.reading import batches, moment, rows, stamp, text
 from zenv.connectors.amazon.reports import open_report, request_report, wait_for_report
 from zenv.connectors.amazon.tables import charset_of
 from zenv.errors import BadReply, NotFound
@@ -75,40 +75,62 @@ def _walk(api: Api, cursor: OrderCursor, then_history: bool) -> Generator[Page, 
             return cursor
 
 
-def _next_page(api: Api, cursor: OrderCursor) -> tuple[dict[str, Any], OrderCursor]:
-    """The page the cursor points at, and the cursor that asked for it: a token Amazon no longer takes is
-    dropped."""
+def period_orders(api: Api, since: datetime, until: datetime) -> Iterator[Page]:
+    """The orders placed in a period, both ends included, whatever became of them: which of the ended ones are wanted
+    is known where the known ones are."""
+    window, read, guard, token = _period(api, since, until), 0, _CycleGuard(), None
+    while token != "":
+        answer = _with_fewer_if_refused(api, window, token or "")
+        found, token = rows(answer, "orders"), text(answer, "pagination", "nextToken")
+        if guard.goes_round([order_id(order) for order in found], token):
+            raise BadReply("Amazon repeats the same page of orders.")
+        facts = [fact for fact in map(order_or_bad, found) if isinstance(fact, BadRecord) or fact.placed_at <= until]
+        read += len(facts)
+        yield Page(facts, None, read)
+
+
+def _period(api: Api, since: datetime, until: datetime) -> dict[str, str]:
+    """createdBefore has to lie two minutes back (the model's note): without it Amazon tells what it has by now."""
+    window = {"createdAfter": stamp(since)}
+    return window if until > api.wire.now() - BEHIND else window | {"createdBefore": stamp(until)}
+
+
+def _with_fewer_if_refused(api: Api, window: dict[str, str], token: str, **more: str) -> dict[str, Any]:
+    """A page of a search. includedData may change between the pages of a walk; some sets answered 400 for a day and
+    healed (selling-partner-api-models#5365)."""
     try:
-        return _search(api, cursor, DATASETS), cursor
+        return _search(api, window, DATASETS, token, **more)
     except BadReply as refusal:
-        # includedData may change between the pages of a walk; some sets answered 400 for a day and healed
-        # (selling-partner-api-models#5365)
         if refusal.remote is None or refusal.remote.status != 400:
             raise
         log.warning("operation=searchOrders code=%s again with fewer datasets", refusal.remote.code)
-        try:
-            return _search(api, cursor, FEWER_DATASETS), cursor
-        except BadReply:
-            if not cursor.token:
-                raise
+        return _search(api, window, FEWER_DATASETS, token, **more)
+
+
+def _next_page(api: Api, cursor: OrderCursor) -> tuple[dict[str, Any], OrderCursor]:
+    """The page the cursor points at, and the cursor that asked for it: a token Amazon no longer takes is
+    dropped."""
+    only_open = {"fulfillmentStatuses": ",".join(OPEN)} if cursor.after else {}
+    try:
+        return _with_fewer_if_refused(api, cursor.query(), cursor.token, **only_open), cursor
+    except BadReply as refusal:
+        if not cursor.token or refusal.remote is None or refusal.remote.status != 400:
+            raise
     cursor = cursor.beginning()
-    return _search(api, cursor, DATASETS), cursor
+    return _search(api, cursor.query(), DATASETS, "", **only_open), cursor
 
 
-def _search(api: Api, cursor: OrderCursor, datasets: str) -> dict[str, Any]:
+def _search(api: Api, window: dict[str, str], datasets: str, token: str, **more: str) -> dict[str, Any]:
     """One page. But for the datasets, the parameters are those of the walk's first page (models#5144)."""
     params = {
-        **cursor.query(),
+        **window,
         "marketplaceIds": ",".join(api.marketplaces),
         "fulfilledBy": "MERCHANT",
         "maxResultsPerPage": "100",
         "includedData": datasets,
+        **more,
     }
-    if cursor.after:
-        params["fulfillmentStatuses"] = ",".join(OPEN)
-    if cursor.token:
-        params["paginationToken"] = cursor.token
-    return api.call(SEARCH_ORDERS, params=params)
+    return api.call(SEARCH_ORDERS, params=params | ({"paginationToken": token} if token else {}))
 
 
 def _horizon(answer: dict[str, Any], started: datetime) -> datetime:

@@ -14,16 +14,17 @@ from zenv.ledger.models.channels import (
     Message,
     Notice,
     RateBucket,
-    Run,
-    RunFailure,
     Secret,
     StockSource,
 )
 from zenv.ledger.models.goods import OUTSIDE, Company, Item, Level, Movement, Place, Transfer, Warehouse
 from zenv.ledger.models.trade import Order, OrderComment, OrderLine, Personal, Reservation, Shipment, ShipmentLine
+from zenv.ledger.models.work import Attendance, Breaker, Run, RunFailure, RunRecords, ScheduledTask
 
 __all__ = [
     "OUTSIDE",
+    "Attendance",
+    "Breaker",
     "Company",
     "Connection",
     "Cursor",
@@ -42,7 +43,9 @@ __all__ = [
     "Reservation",
     "Run",
     "RunFailure",
+    "RunRecords",
     "SQLModel",
+    "ScheduledTask",
     "Secret",
     "Shipment",
     "ShipmentLine",

@@ -1,4 +1,4 @@
-"""Our accounts at remotes: their settings, what they sell, what they are owed, and how each run went."""
+"""Our accounts at remotes: their settings, what they sell, what they are owed, and what needs a person."""
 
 from __future__ import annotations
 
@@ -147,37 +147,6 @@ class Message(SQLModel, table=True):
     remote_ref: str = ""
     reason: str = ""
     queued_at: datetime
-
-
-class Run(SQLModel, table=True):
-    """One attempt at one task of one connection, also when it found nothing (runs)."""
-
-    __table_args__ = strict(one_of("outcome", "running", "ok", "partial", "failed", "abandoned"))
-    id: int | None = Field(default=None, primary_key=True)
-    connection_id: int = Field(foreign_key="connection.id", index=True)
-    task: str
-    started_at: datetime
-    ended_at: datetime | None = None
-    lease_until: datetime | None = None
-    outcome: str = "running"
-    items: int = 0
-    orders: int = 0
-    sent: int = 0
-    failed: int = 0
-    note: str = ""
-
-
-class RunFailure(SQLModel, table=True):
-    """A record a run set aside, with the reason; the others went on (runs; C2)."""
-
-    __tablename__ = "run_failure"
-    __table_args__ = strict()
-    id: int | None = Field(default=None, primary_key=True)
-    run_id: int = Field(foreign_key="run.id", index=True)
-    kind: str
-    remote_id: str
-    reason: str
-    settled_at: datetime | None = None
 
 
 class Notice(SQLModel, table=True):

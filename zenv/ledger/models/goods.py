@@ -11,7 +11,7 @@ from zenv.ledger.models.base import one_of, strict
 
 
 class Company(SQLModel, table=True):
-    """Whose books these are: one row (book)."""
+    """Whose books these are: one row (book). `next_key_fingerprint` is there while the master key is rotated (keys)."""
 
     __table_args__ = strict(CheckConstraint("id = 1", name="one_company"))
     id: int = Field(default=1, primary_key=True)
@@ -23,6 +23,7 @@ class Company(SQLModel, table=True):
     key_kind: str
     key_detail: str
     key_fingerprint: str
+    next_key_fingerprint: str = ""
     created_at: datetime
 
 
@@ -81,7 +82,10 @@ OUTSIDE = {"supplier": 1, "customer": 2, "adjustment": 3, "opening": 4}
 
 
 class Movement(SQLModel, table=True):
-    """The only way stock changes: append-only, two-ended (stock; a trigger forbids UPDATE and DELETE)."""
+    """The only way stock changes: append-only, two-ended (stock; a trigger forbids UPDATE and DELETE).
+
+    `digest` covers the row and the digest before it, so that a changed or missing row is noticed (chain).
+    """
 
     __table_args__ = strict(
         CheckConstraint("quantity > 0", name="moves_something"),
@@ -101,6 +105,7 @@ class Movement(SQLModel, table=True):
     reference: str = ""
     actor: str = ""
     note: str = ""
+    digest: bytes
 
 
 class Level(SQLModel, table=True):
