@@ -16,6 +16,8 @@ from zenv.ledger import mending
 from zenv.ledger.book import Book
 
 MOST_COMMANDS = 30
+
+
 def mended_by_its_commands(zenv: Zenv) -> list[str]:
     """Run the command of the first finding until there is none; the commands."""
     given: list[str] = []

@@ -7,7 +7,9 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -111,10 +113,11 @@ def test_the_timer_is_finer_than_the_headroom_of_the_shortest_interval() -> None
 
 
 @pytest.fixture
-def mine(shop: Zenv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a person's own units."""
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    return tmp_path / "config" / "systemd" / "user"
+def mine(shop: Zenv, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a person's own units; with a short name, for systemd looks at sockets below it, too."""
+    with TemporaryDirectory(prefix="z") as folder:
+        monkeypatch.setenv("XDG_CONFIG_HOME", folder)
+        yield Path(folder) / "systemd" / "user"
 
 
 @needs_analyze

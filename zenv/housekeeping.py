@@ -11,7 +11,7 @@ from types import MappingProxyType
 from zenv.errors import ZenvError
 from zenv.ledger import backup, connections, invariants, redaction, runs, schedule
 from zenv.ledger.book import Book
-from zenv.ledger.notices import notice
+from zenv.ledger.notices import notice, only_these
 from zenv.ledger.runs import Tally
 
 log = logging.getLogger("zenv.housekeeping")
@@ -48,6 +48,7 @@ def _check(book: Book) -> str:
     with book.reading() as sql:
         found = invariants.check(sql, book.clock(), invariants.WORK)
     with book.transaction() as t:
+        only_these(t, "doctor", [f"{one.check} {one.subject}" for one in found])
         for one in found:
             notice(t, "doctor", f"{one.check} {one.subject}", one.text, one.command)
     return f"{len(found)} things were found" if found else "nothing was found wrong"

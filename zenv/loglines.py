@@ -62,7 +62,7 @@ def log_to_stderr() -> None:
     handler.setFormatter(LogLine(under_journald()))
     logging.getLogger().addHandler(handler)
     ours = logging.getLogger("zenv")
-    if ours.handlers:  # --verbose: all that zenv says, but each line once
+    if ours.isEnabledFor(logging.INFO):  # --verbose: all that zenv says, but each line once
         ours.handlers.clear()
         return
     for name in TOLD:

@@ -7,6 +7,7 @@
 # /var/tmp, both gone afterwards.
 # Needs root, systemd-nspawn (Debian: systemd-container), overlayfs. No network is needed.
 set -euo pipefail
+umask 022 # the root of the booted system is for everybody, whoever starts this
 driver=$1 checkout=$2 python=$(realpath "$3") site=$4
 scratch=$(mktemp -d /tmp/zenv-boot.XXXX)
 state=$(mktemp -d /var/tmp/zenv-boot.XXXX) # systemd seals no credential with a secret that lies in a tmpfs

@@ -45,7 +45,7 @@ systemctl daemon-reload
 
 # ---- it works
 
-systemctl enable --now zenv 2>/dev/null
+ok "it starts" systemctl --quiet enable --now zenv
 ok "it is active once it has said READY" shows ActiveState active
 orders_came() { [ "$(zenv sql 'SELECT COUNT(*) FROM orders' | tail -1)" -ge 1 ]; }
 all_ran() { [ "$(zenv sql 'SELECT COUNT(*) FROM schedule WHERE last_ok_at IS NULL' | tail -1)" = 0 ]; }

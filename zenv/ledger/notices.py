@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import NotFound
@@ -29,6 +31,12 @@ def settle_notice(t: Transaction, kind: str, subject: str) -> None:
     """The person has dealt with it; raises NotFound when there is no such open entry."""
     if not withdraw(t, kind, subject):
         raise NotFound(f"The inbox has no {kind} for {subject} that can be settled by hand.", "zenv inbox")
+
+
+def only_these(t: Transaction, kind: str, subjects: Collection[str]) -> None:
+    """Of this kind nothing else holds any more."""
+    gone = (notices.c.kind == kind, notices.c.settled_at.is_(None), notices.c.subject.not_in(subjects))
+    t.sql.execute(notices.update().where(*gone).values(settled_at=t.now))
 
 
 def withdraw(t: Transaction, kind: str, subject: str) -> bool:

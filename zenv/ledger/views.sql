@@ -160,7 +160,7 @@ SELECT s.id AS scheduled, COALESCE(c.name, 'housekeeping') AS connection, s.task
             WHEN EXISTS (SELECT 1 FROM run r WHERE r.connection_id IS s.connection_id AND r.task = s.task
                           AND r.outcome = 'running' AND r.lease_until >= strftime('%Y-%m-%d %H:%M:%f', 'now')) THEN 'running'
             WHEN s.waits = 'throttled' THEN 'throttled'
-            WHEN s.waits = 'failed' THEN 'failed ' || s.failures || ' times in a row'
+            WHEN s.waits = 'failed' THEN 'failed ' || CASE s.failures WHEN 1 THEN 'once' ELSE s.failures || ' times in a row' END
             WHEN s.next_at > strftime('%Y-%m-%d %H:%M:%f', 'now') THEN ''
             WHEN EXISTS (SELECT 1 FROM attendances a WHERE a.here AND a.who = 'daemon')
               OR EXISTS (SELECT 1 FROM attendances a WHERE a.lately AND a.who = 'sync due') THEN 'about to start'
