@@ -28,10 +28,10 @@ SELECT printf('SKU-%05d', i), printf('Item number %d', i), '{}', 1, '2026-01-01 
 INSERT_MOVEMENTS = """
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last),
      shelf(place, number) AS (SELECT id, row_number() OVER (ORDER BY id) - 1 FROM place WHERE state = 'on_hand')
-INSERT INTO movement (at, item_id, source_id, destination_id, quantity, reason, reference, actor, note)
+INSERT INTO movement (at, item_id, source_id, destination_id, quantity, reason, reference, actor, note, digest)
 SELECT strftime('%Y-%m-%d %H:%M:%S.000000', 1767225600 + i * 6, 'unixepoch'), 1 + (i * 7919) % :items, 1,
        (SELECT place FROM shelf WHERE number = (i * 31 + i / :items) % :warehouses), 1 + i % 5, 'received',
-       'delivery ' || (i / 100), 'bench', ''
+       'delivery ' || (i / 100), 'bench', '', zeroblob(16)
   FROM n
 """
 

@@ -279,7 +279,7 @@ def one_or_the_other(home: Path, before: dict[str, int], items: list[tuple[objec
 
 def an_older_ledger(home: Path, version: str) -> Path:
     """A ledger of an earlier schema with an item, a movement of each kind of number, a connection and a run."""
-    home.mkdir()
+    home.mkdir(mode=0o700)
     sqlite.make_private(home / "ledger.db")
     engine = make_engine(home / "ledger.db")
     migrations.upgrade(engine, home, books.MORNING, target=version)
