@@ -23,6 +23,7 @@ from zenv.ledger import attendance, breaker, connections, runs, schedule
 from zenv.ledger.book import Book
 from zenv.ledger.schedule import Bound
 from zenv.ledger.transaction import AnyRow
+from zenv.pulling import Progress
 from zenv.sync import RunResult
 
 log = logging.getLogger("zenv.schedule")
@@ -112,16 +113,27 @@ def choose_interval(book: Book, name: str, task: str, every: timedelta | None) -
 # ---- running what is due ---------------------------------------------------------------------------------
 
 
+def _unheard(result: RunResult) -> None:
+    """Nobody waits for results: the history has them."""
+
+
+def _unwatched(what: str, done: int, total: int | None) -> None:
+    """Nobody watches."""
+
+
 class Crew:
     """Runs what is due, a thread per connection. `who` is the daemon or `sync due`; `book` may be changed for one
     that was opened anew while nobody is at work."""
 
-    def __init__(self, book: Book, who: str, world: World | None = None, heard: Heard = lambda result: None) -> None:
+    def __init__(
+        self, book: Book, who: str, world: World | None = None, heard: Heard = _unheard, watch: Progress | None = None
+    ) -> None:
         self.book = book
         self.who = who
         self.waiting = ""
         self._world = world
         self._heard = heard
+        self._watch = watch or _unwatched
         self._stop = threading.Event()
         self._threads: dict[Worker, threading.Thread] = {}
         self._signs: dict[Worker, float] = {}
@@ -242,8 +254,15 @@ class Crew:
         task = next(one for one in connectors.load(found.kind).tasks if one.name == found.task)
         self._heard(
             sync.perform(self.book, owner, task, run, sync.whole(), self._world_for(found.connection_id),
-                         lambda *_: self._sign(found.connection_id), self._stop)
+                         self._progress_of(found), self._stop)
         )  # fmt: skip
+
+    def _progress_of(self, found: AnyRow) -> Progress:
+        def show(what: str, done: int, total: int | None) -> None:
+            self._sign(found.connection_id)
+            self._watch(f"{found.name} {what}", done, total)
+
+        return show
 
     def _claim(self, found: AnyRow) -> int | None:
         """The run that was begun; None when somebody else was first, or is at this very task now."""
@@ -321,11 +340,13 @@ class Patience:
         self.pause = self.until = 0.0
 
 
-def run_due(book: Book, stop: Callable[[], bool] = lambda: False, world: World | None = None) -> list[RunResult]:
+def run_due(
+    book: Book, stop: Callable[[], bool] = lambda: False, world: World | None = None, watch: Progress | None = None
+) -> list[RunResult]:
     """Run what is due by now, once, and come back (`zenv sync due`). What somebody else runs is left to them.
     Raises KeyUnavailable when runs were due and the key cannot be had."""
     results: list[RunResult] = []
-    crew = Crew(book, "sync due", world, results.append)
+    crew = Crew(book, "sync due", world, results.append, watch)
     come_to_work(book, crew.who)
     with book.transaction() as t:
         attendance.sign(t, crew.who, new=True)

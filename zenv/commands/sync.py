@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zenv import commands
+from zenv import commands, output
 from zenv.commands import Done, Record, Rows, Value
 from zenv.errors import NeedsAttention, Throttled, UsageError, ZenvError
 
@@ -113,8 +113,12 @@ def due() -> Value:
     """Run what is due by now and come back: for cron and timers, instead of the daemon or beside it."""
     from zenv import scheduler
 
-    with commands.stoppable() as stop, commands.opened() as book:
-        results = scheduler.run_due(book, stop.is_set)
+    with (
+        commands.stoppable() as stop,
+        commands.opened() as book,
+        output.progress("due", commands.manner()) as follow,
+    ):
+        results = scheduler.run_due(book, stop.is_set, watch=follow)
     return told(results)
 
 
