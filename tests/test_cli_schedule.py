@@ -101,3 +101,15 @@ def test_sync_due_without_a_connection_does_the_housekeeping(shop: Zenv) -> None
     assert shop.good("sync", "due", "--quiet").out == ""
     assert {row["connection"] for row in shop.data("schedule")} == {"housekeeping"}
     assert all(row["last_ok_at"] if "last_ok_at" in row else row["last_at"] for row in shop.data("schedule"))
+
+
+def test_doctor_compares_with_the_channel_and_needs_a_day_to_begin(connected: Zenv, sim: AmazonSimulator) -> None:
+    connected.good("sync", "due")
+    day = ago(days=1)[:10]
+    assert connected.data("doctor", "compare", "a", "--since", day) == []
+    assert connected("doctor", "compare", "a").code == 2
+    read_until = '{"since": "2999-01-01T00:00:00Z"}'
+    change(connected.home, "UPDATE cursor SET position = ? WHERE stream = 'orders'", read_until)
+    change(connected.home, "UPDATE customer_order SET remote_id = 'another'")
+    found = connected("doctor", "compare", "a", "--since", day)
+    assert found.code == 80 and "lost" in found.out

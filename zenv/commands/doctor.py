@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zenv import commands
+from zenv import commands, output
 from zenv.commands import Rows, Value
-from zenv.errors import Bug, KeyUnavailable, NeedsAttention, ZenvError
+from zenv.errors import Bug, KeyUnavailable, NeedsAttention, UsageError, ZenvError
 
 if TYPE_CHECKING:
     from zenv.ledger.book import Book
@@ -77,12 +77,37 @@ def _trouble(found: list[Finding]) -> ZenvError | None:
         return None
     if kinds <= {"late"}:
         return NeedsAttention(f"{commands.some(len(found), 'task')} late. Nothing was changed.", "zenv schedule")
+    if kinds <= {"lost", "differs", "untold"}:
+        said = f"{commands.some(len(found), 'difference')} to the channel. Nothing was changed."
+        return NeedsAttention(said, "Each finding names what mends it.")
     if kinds <= {"late", "key"}:
         (key,) = (one for one in found if one.check == "key")
         return KeyUnavailable(key.text, key.command)
     return Bug(
         f"{commands.some(len(found), 'promise')} broken. Nothing was changed.", "Each finding names what mends it."
     )
+
+
+@app.command()
+def compare(
+    connection: Annotated[str, typer.Argument(metavar="CONNECTION", help="See `zenv connections list`.")],
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="The first day or moment. Required.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="The last day or moment; now without it.")] = "",
+) -> Value:
+    """Ask a channel for its orders of a period, and say what the books lack or show differently.
+
+    Nothing is changed; orders are chosen by when they were placed, and each finding names the command that mends it.
+    """
+    from zenv import comparing
+    from zenv.ledger.invariants import Finding
+
+    if not since:
+        raise UsageError("From when on is to be compared?", "Add --since TIME.")
+    start = commands.moment(since, day_begins=True)
+    with commands.opened() as book, output.progress(connection, commands.manner()) as follow:
+        end = commands.moment(until) if until else book.clock()
+        found = comparing.compare(book, connection, start, end, progress=follow)
+    return replace(commands.rows_of(found, Finding, "The channel and the books agree."), trouble=_trouble(found))
 
 
 @app.command()

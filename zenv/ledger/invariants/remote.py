@@ -86,8 +86,8 @@ def _opened(owner: AnyRow) -> datetime:
 
 
 def _read_again(name: str, fact: OrderFact) -> str:
-    """A fact is recorded as often as it is read, and an order changes between its two days."""
-    since, until = fact.updated_at - timedelta(days=1), fact.updated_at + timedelta(days=1)
+    """Orders of a period are chosen by when they were placed, in the company's time zone."""
+    since, until = fact.placed_at - timedelta(days=1), fact.placed_at + timedelta(days=1)
     return f"zenv sync now {name} orders --since {since:%Y-%m-%d} --until {until:%Y-%m-%d}"
 
 
