@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import amazons, ledgers
 from bench.measure import compare, heading, in_turn, say, timed
-from zenv import scheduler, sync
+from zenv import crew, sync
 from zenv.connectors.base import World
 from zenv.ledger import connections
 from zenv.ledger.book import Book, open_book
@@ -51,7 +51,7 @@ def _home(home: Path, sellers: list[tuple[str, str, dict[str, str]]]) -> Path:
     with open_book(home) as book:
         for number, (url, seller, secrets) in enumerate(others, start=2):
             _connect(book, number, url, seller, secrets)
-        results = scheduler.run_due(book)
+        results = crew.run_due(book)
     assert len(results) == 6 * CONNECTIONS and {one.outcome for one in results} == {"ok"}, results
     return home
 

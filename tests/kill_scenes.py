@@ -14,7 +14,7 @@ from typing import Any
 
 from tests import books, killing
 from tests.year.company import Clock
-from zenv import scheduler, sync
+from zenv import crew, sync
 from zenv.connectors.base import World
 from zenv.ledger import connections, orders, recipients, runs, schedule, sqlite, stock
 from zenv.ledger.book import Book
@@ -268,7 +268,7 @@ HISTORY = Scene("history", "history", old_and_young_runs, only_the_old_runs_are_
 
 def an_hour_after_everything_ran(book: Book, stage: Stage) -> None:
     """Two packages have left since; orders, cancellations and shipments are due."""
-    outcomes = [result.outcome for result in scheduler.run_due(book, world=world_of(book, stage))]
+    outcomes = [result.outcome for result in crew.run_due(book, world=world_of(book, stage))]
     assert outcomes == ["ok"] * 6
     two_packages(book, stage)
     stage.clock.wind(HOUR)

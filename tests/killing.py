@@ -24,7 +24,7 @@ from sqlalchemy import Engine, event
 
 from tests.year.company import Clock
 from tests.year.mutants import Change, change, changed
-from zenv import delivery, housekeeping, privacy, pulling, scheduler, sync
+from zenv import crew, delivery, housekeeping, privacy, pulling, scheduler, sync
 from zenv.connectors.amazon import listing_stream, listings, order_stream, shipments, stock, windows
 from zenv.connectors.base import World
 from zenv.ledger import book as ledger
@@ -86,7 +86,7 @@ CHANGES: dict[str, tuple[Change, ...]] = {
             ),
         ),
     ),
-    CLAIMED_APART: (change(scheduler.Crew._claim, (_BEGUN, "        with self.book.transaction() as t:\n" + _BEGUN)),),
+    CLAIMED_APART: (change(crew.Crew._claim, (_BEGUN, "        with self.book.transaction() as t:\n" + _BEGUN)),),
 }
 """Changes to the product by name: the process that dies is told the name, for a changed function cannot be sent."""
 
@@ -115,7 +115,7 @@ class Errand:
         """Do it, whatever it is; how each run that it took ended."""
         with self._product(clock) as (book, world):
             if self.task == DUE:
-                return [result.outcome for result in scheduler.run_due(book, world=world)]
+                return [result.outcome for result in crew.run_due(book, world=world)]
             if self.task in housekeeping.CHORES:
                 return [result.outcome for result in scheduler.do_chores(book, self.task)]
             return [sync.run(book, "a", self.task, world).outcome]

@@ -18,8 +18,8 @@ import pytest
 
 from tests.cli_driver import Zenv
 from tests.daemons import TASKS, Daemon, House, house, until
+from zenv import crew
 from zenv import daemon as product
-from zenv import scheduler
 from zenv.ledger import connections
 from zenv.ledger.book import open_book
 from zenv.ledger.home import DAEMON_LOCK
@@ -187,7 +187,8 @@ def test_after_kill_9_the_next_one_takes_over_what_the_dead_one_was_at(shop: Hou
     daemon.until(shop.all_ran)
     assert shop.runs("orders") == [("orders", "abandoned"), ("orders", "ok")]
     assert shop.orders() == {order}
-    assert "daemon event=abandoned runs=1" in daemon.log
+    # housekeeping may have been at something, too
+    assert re.search(r"daemon event=abandoned runs=[1-9]", daemon.log)
     assert daemon.end() == 0
 
 
@@ -271,7 +272,7 @@ def ticking(shop: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(product.sdnotify, "notify", lambda *lines: signs.append(lines))
     made = product.Daemon(shop.home)
     with open_book(shop.home, "daemon", busy_seconds=0.05) as book:
-        made.crew = scheduler.Crew(book, "daemon")
+        made.crew = crew.Crew(book, "daemon")
         yield made, signs
         made.crew.stop(30)
 
@@ -311,7 +312,7 @@ def test_a_worker_that_hangs_ends_the_signs_of_life(shop: House, ticking: Any, m
     shop.sim.fault("slow", "searchOrders", seconds=2)
     until(lambda: daemon.tick() and shop.asked("searchOrders"))
     before = len(signs)
-    monkeypatch.setattr(scheduler, "STUCK_S", 0.0)
+    monkeypatch.setattr(crew, "STUCK_S", 0.0)
     assert not daemon.tick()
     assert len(signs) == before
 
@@ -396,7 +397,7 @@ def test_status_names_what_is_at_work(shop: House) -> None:
     shop.sim.fault("slow", "searchOrders", seconds=20)
     daemon = shop.start()
     daemon.until(lambda: shop.asked("searchOrders"))
-    assert Zenv(shop.home).data("daemon", "status")["at_work"] == ["a orders"]
+    assert "a orders" in Zenv(shop.home).data("daemon", "status")["at_work"]  # beside housekeeping, perhaps
     daemon.send(signal.SIGTERM)
     daemon.supervisor.wait("STOPPING=1")
     assert daemon.end() == 130

@@ -17,10 +17,10 @@ import pytest
 from tests import books
 from tests.sync.shop import calls, every_request, new_sim, no_transaction
 from tests.year.company import PATIENT, Clock, Company, company, connect
-from zenv import scheduler
+from zenv import crew
+from zenv.crew import Crew
 from zenv.errors import KeyUnavailable
 from zenv.ledger import attendance, connections, orders, recipients, runs, stock, views
-from zenv.scheduler import Crew
 from zenv.simulators.amazon import AmazonSimulator
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -267,7 +267,7 @@ def test_without_the_master_key_nothing_runs_but_redaction_and_it_goes_on_when_t
     assert {name for name, _, _ in history(shop)} == {""}
     assert "key" in ticks.crew.waiting
     with pytest.raises(KeyUnavailable):
-        scheduler.run_due(shop.book, world=shop.world(PATIENT))
+        crew.run_due(shop.book, world=shop.world(PATIENT))
     hidden.rename(key)
     ticks.crew.ask_again()  # the next try comes after 5 s of real time
     ticks.until_quiet()
@@ -289,10 +289,10 @@ def test_told_to_stop_a_crew_begins_nothing_more_and_the_next_goes_on(shop: Comp
 
 def test_sync_due_runs_what_is_due_once_and_comes_back(shop: Company) -> None:
     world = shop.world(PATIENT)
-    assert [result.task for result in scheduler.run_due(shop.book, world=world)] == TASKS
-    assert scheduler.run_due(shop.book, world=world) == []
+    assert [result.task for result in crew.run_due(shop.book, world=world)] == TASKS
+    assert crew.run_due(shop.book, world=world) == []
     shop.clock.wind(15 * MINUTE)
-    assert [result.task for result in scheduler.run_due(shop.book, world=world)] == ["orders"]
+    assert [result.task for result in crew.run_due(shop.book, world=world)] == ["orders"]
     with shop.book.reading() as sql:
         kept = attendance.of(sql, "sync due")
     assert kept is not None and kept.ended_at is not None
@@ -300,7 +300,7 @@ def test_sync_due_runs_what_is_due_once_and_comes_back(shop: Company) -> None:
 
 def test_I7_after_45_days_off_people_are_forgotten_before_anything_is_asked(shop: Company) -> None:
     """The order's recipient was fetched and is 45 days old when zenv is started again."""
-    scheduler.run_due(shop.book, world=shop.world(PATIENT))
+    crew.run_due(shop.book, world=shop.world(PATIENT))
     sim = shop.shops[0].sim
     number = next(iter(sim.orders))
     with shop.book.transaction() as t:
@@ -310,7 +310,7 @@ def test_I7_after_45_days_off_people_are_forgotten_before_anything_is_asked(shop
     shop.clock.wind(45 * DAY)
     asked_while_known = []
     with every_request(lambda request: asked_while_known.append(person(shop, number)["name"])):
-        scheduler.run_due(shop.book, world=shop.world(PATIENT))
+        crew.run_due(shop.book, world=shop.world(PATIENT))
     assert asked_while_known and set(asked_while_known) == {"REDACTED"}
 
 
@@ -321,8 +321,8 @@ def person(c: Company, number: str) -> dict[str, str]:
 
 
 def test_F20_a_sync_by_hand_plans_the_next_run_too(shop: Company) -> None:
-    scheduler.run_due(shop.book, world=shop.world(PATIENT))
+    crew.run_due(shop.book, world=shop.world(PATIENT))
     shop.clock.wind(10 * MINUTE)
     shop.run("a", "orders")
     shop.clock.wind(10 * MINUTE)
-    assert scheduler.run_due(shop.book, world=shop.world(PATIENT)) == []
+    assert crew.run_due(shop.book, world=shop.world(PATIENT)) == []

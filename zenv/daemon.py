@@ -26,7 +26,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from zenv import __version__, failures, scheduler, sdnotify
+from zenv import __version__, crew, failures, scheduler, sdnotify
 from zenv.errors import Bug, Busy, DiskTrouble, KeyLocked, KeyUnavailable, NotFound, SettingsError
 from zenv.ledger import attendance, views
 from zenv.ledger.book import Book, open_book
@@ -177,7 +177,7 @@ class Daemon:
     def run(self) -> None:
         """From the open ledger to the last signature. Raises what keeps the daemon from starting."""
         with self._signals():
-            self.crew = scheduler.Crew(open_checked(self.home), WHO)
+            self.crew = crew.Crew(open_checked(self.home), WHO)
             try:
                 self._begin()
                 ticker, job = self._ticker()
@@ -319,7 +319,7 @@ class Daemon:
         log.info("daemon %s", fields(event="stopping", at_work=self.crew.at_work()))
         ticker.pause()
         ticker.shutdown()  # waits for a tick under way
-        over = self.crew.stop(max(1.0, scheduler.STOPPING_S - (time.monotonic() - begun)))
+        over = self.crew.stop(max(1.0, crew.STOPPING_S - (time.monotonic() - begun)))
         try:
             with self.crew.book.transaction() as t:
                 attendance.sign_off(t, WHO)

@@ -22,9 +22,9 @@ from tests.year.company import Clock, company, connect
 from zenv.connectors import http
 from zenv.connectors.base import World
 from zenv.connectors.http import ATTEMPTS, Operation, Wire, new_client
+from zenv.crew import Crew
 from zenv.errors import Throttled, Unanswered, Unreachable
 from zenv.ledger import orders
-from zenv.scheduler import Crew
 from zenv.simulators.amazon import AmazonSimulator
 
 SEED = int(os.environ.get("ZENV_SEED", "1"))

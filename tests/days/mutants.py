@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.killing import CHANGES, PLANNED_FOR_THE_NEXT_SLOT
 from tests.year.mutants import Change, change
-from zenv import pulling, scheduler
+from zenv import crew, pulling
 from zenv.ledger import breaker, schedule
 
 _COMPARED = "tasks.c.next_at == found.next_at, tasks.c.next_at <= t.now"
@@ -27,7 +27,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a claim is not compared with what was read": (change(schedule.claim, (_COMPARED, "True")),),
     "a task that begins is planned for its next slot": CHANGES[PLANNED_FOR_THE_NEXT_SLOT],
     "redaction does not come first": (
-        change(scheduler.Crew.start_one, ("if any(task.task == REDACTION", "if any(task.task == ()")),
+        change(crew.Crew.start_one, ("if any(task.task == REDACTION", "if any(task.task == ()")),
     ),
     "a breaker opens at the first failure, for a day": (
         change(breaker._after_failure, ("failures < OPENS_AFTER", "failures < 1"),

@@ -15,9 +15,9 @@ from tests.year import deeds
 from tests.year.company import Clock, Company, Shop, secrets_of
 from tests.year.deeds import Year
 from zenv import scheduler
+from zenv.crew import Crew
 from zenv.errors import Bug
 from zenv.ledger import connections, runs
-from zenv.scheduler import Crew
 from zenv.sync import RunResult
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0

@@ -111,14 +111,14 @@ def trouble(results: Sequence[RunResult], goes_on: bool) -> ZenvError | None:
 @app.command()
 def due() -> Value:
     """Run what is due by now and come back: for cron and timers, instead of the daemon or beside it."""
-    from zenv import scheduler
+    from zenv import crew
 
     with (
         commands.stoppable() as stop,
         commands.opened() as book,
         output.progress("due", commands.manner()) as follow,
     ):
-        results = scheduler.run_due(book, stop.is_set, watch=follow)
+        results = crew.run_due(book, stop.is_set, watch=follow)
     return told(results)
 
 
