@@ -174,6 +174,22 @@ SELECT s.id AS scheduled, COALESCE(c.name, 'housekeeping') AS connection, s.task
   LEFT JOIN breaker b ON b.connection_id = s.connection_id
  WHERE COALESCE(c.status, 'active') <> 'removed';
 
+CREATE VIEW audit_trail AS
+SELECT a.id AS entry, a.at, a.actor, a.action, a.subject, a.result, a.detail FROM audit a;
+
+CREATE VIEW papers AS
+SELECT p.id AS paper, o.number, s.reference AS package, p.kind, p.type, p.bytes, p.made_at, p.made_by, p.destroyed_at
+  FROM paper p
+  JOIN customer_order o ON o.id = p.order_id
+  LEFT JOIN shipment s ON s.id = p.shipment_id;
+
+CREATE VIEW customers AS
+SELECT c.pseudonym AS customer, c.first_seen_at, c.redacted_at,
+       (SELECT COUNT(*) FROM order_customer oc WHERE oc.customer_id = c.id) AS orders,
+       (SELECT MAX(o.placed_at) FROM order_customer oc JOIN customer_order o ON o.id = oc.order_id
+         WHERE oc.customer_id = c.id) AS last_order_at
+  FROM customer c;
+
 CREATE VIEW inbox AS
 SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credentials of ' || c.name AS text,
        'zenv connections login ' || c.name AS command

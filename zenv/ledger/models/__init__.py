@@ -18,16 +18,19 @@ from zenv.ledger.models.channels import (
     StockSource,
 )
 from zenv.ledger.models.goods import OUTSIDE, Company, Item, Level, Movement, Place, Transfer, Warehouse
+from zenv.ledger.models.people import Audit, Customer, OrderCustomer, Paper, PrivacyTerm
 from zenv.ledger.models.trade import Order, OrderComment, OrderLine, Personal, Reservation, Shipment, ShipmentLine
 from zenv.ledger.models.work import Attendance, Breaker, Run, RunFailure, RunRecords, ScheduledTask
 
 __all__ = [
     "OUTSIDE",
     "Attendance",
+    "Audit",
     "Breaker",
     "Company",
     "Connection",
     "Cursor",
+    "Customer",
     "Item",
     "Level",
     "Listing",
@@ -36,9 +39,12 @@ __all__ = [
     "Notice",
     "Order",
     "OrderComment",
+    "OrderCustomer",
     "OrderLine",
+    "Paper",
     "Personal",
     "Place",
+    "PrivacyTerm",
     "RateBucket",
     "Reservation",
     "Run",
