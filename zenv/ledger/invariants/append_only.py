@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from zenv.ledger.invariants.finding import Finding, mend
 
-APPEND_ONLY = {"movement": "movements are append-only"}
+APPEND_ONLY = {"movement": "movements are append-only", "audit": "the audit trail is append-only"}
 """Table -> what SQLite says to whoever wants to change one of its rows."""
 
 
