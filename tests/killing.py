@@ -52,8 +52,8 @@ CLAIMED_APART = "a task is claimed in one transaction and its run begun in anoth
 _RECORDED = "        with job.book.transaction() as t:\n            changed ="
 _MOVED = "        with job.book.transaction() as t:\n            _end_page(t, job, page, stream)\n"
 
-_DESTROYED = "        book.keys.destroy([row.key_id for row in found])\n"
-_REMOVED = "            t.sql.execute(gone.values(sealed=REMOVED))\n"
+_DESTROYED = "    book.keys.destroy([held.key_id for held in found if held.key_id])\n"
+_REMOVED = "            audit.record(t, ACTION, held.number, detail=_detail(t, held, why))\n"
 _BEGUN = "            return runs.begin("
 
 CHANGES: dict[str, tuple[Change, ...]] = {
@@ -71,8 +71,8 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         change(pulling._without_detail, ("DETAILS_AT_ONCE)", "DETAILS_AT_ONCE) if job.tally.items else []")),
     ),
     SWEEP_GOES_TOO_FAR: (change(listing_stream.pull_live, ("stamp(found.reached)", "stamp(window.end)")),),
-    KEYS_STAY: (change(redaction.redact_due, (_DESTROYED, "")),),
-    BYTES_FIRST: (change(redaction.redact_due, (_DESTROYED, ""), (_REMOVED, _REMOVED + _DESTROYED)),),
+    KEYS_STAY: (change(redaction._redact, (_DESTROYED, "")),),
+    BYTES_FIRST: (change(redaction._redact, (_DESTROYED, ""), (_REMOVED, _REMOVED + _DESTROYED)),),
     PLANNED_FOR_THE_NEXT_SLOT: (
         change(schedule.claim, ("next_at=t.now + LEASE", "next_at=t.now + timedelta(seconds=found.longest)")),
     ),

@@ -101,7 +101,7 @@ def test_the_key_of_another_ledger_is_recognised(shop: Zenv, tmp_path: Path) -> 
     other.good("init", *ALL)
     shop.good("orders", "create", "--line", "MUG=1", "--recipient", stdin="name=Jane\n")
     shutil.copy(other.home / "master.key", shop.home / "master.key")
-    answer = shop("orders", "show", "M-1", "--recipient")
+    answer = shop("orders", "show", "M-1", "--with-personal-data")
     assert answer.code == 78 and "another ledger" in answer.err and "Jane" not in answer.out
 
 
@@ -110,7 +110,7 @@ def test_without_its_key_the_books_are_read_and_the_person_stays_closed(shop: Ze
     (shop.home / "master.key").unlink()
     shop.good("orders", "show", "M-1")
     shop.good("stock", "receive", "MUG", "1")
-    assert shop("orders", "show", "M-1", "--recipient").code == 78
+    assert shop("orders", "show", "M-1", "--with-personal-data").code == 78
     assert shop("doctor").code == 78
 
 

@@ -97,7 +97,7 @@ def test_the_recipient_is_read_from_stdin_and_shown_only_when_asked_for(stocked:
     stocked.good("orders", "create", "--line", "MUG=1", "--recipient", stdin=JANE)
     assert "Marker" not in stocked.good("orders", "show", "M-1").out
     assert stocked.data("orders", "show", "M-1")["city"] == "Berlin"
-    assert stocked.data("orders", "show", "M-1", "--recipient")["recipient"]["name"] == "Jane Markerova"
+    assert stocked.data("orders", "show", "M-1", "--with-personal-data")["recipient"]["name"] == "Jane Markerova"
     for path in stocked.home.rglob("*"):
         assert path.is_dir() or b"Marker" not in path.read_bytes(), path
 
@@ -131,7 +131,7 @@ def test_an_import_of_orders_is_shown_first_and_books_the_good_ones_once(stocked
 
     booked = stocked("orders", "import", str(file), "--yes")
     assert booked.code == 80 and "5 lines left out" in booked.err and "Marker" not in booked.out + booked.err
-    shown = stocked.data("orders", "show", "W-1", "--recipient")
+    shown = stocked.data("orders", "show", "W-1", "--with-personal-data")
     assert shown["total"] == 1500 and shown["recipient"]["name"] == "Jane Markerova"
     again = stocked("orders", "import", str(file), "--yes", "--json").data
     assert (again["orders"], again["already_there"]) == (0, 1)

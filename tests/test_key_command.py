@@ -39,7 +39,7 @@ def with_person(zenv: Zenv) -> Zenv:
 
 
 def opens(zenv: Zenv) -> bool:
-    return "Jane" in zenv.good("orders", "show", "M-1", "--recipient").out
+    return "Jane" in zenv.good("orders", "show", "M-1", "--with-personal-data").out
 
 
 # --- show and export --------------------------------------------------------------------------------------
@@ -133,9 +133,9 @@ def test_a_part_of_another_ledger_s_key_or_a_damaged_one_is_recognised(
     with_person(shop)
     line = credentials.part_line(os.urandom(32), ["personal"])
     monkeypatch.setenv("ZENV_KEY", line)
-    assert "another ledger" in shop("orders", "show", "M-1", "--recipient").err
+    assert "another ledger" in shop("orders", "show", "M-1", "--with-personal-data").err
     monkeypatch.setenv("ZENV_KEY", line[:-9] + "A" + line[-8:])
-    assert "damaged" in shop("orders", "show", "M-1", "--recipient").err
+    assert "damaged" in shop("orders", "show", "M-1", "--with-personal-data").err
 
 
 def test_a_part_is_repeated_by_no_repr_and_a_key_store_keeps_only_whole_keys(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_recovery_code_of_before_a_rotation_is_recognised_as_old(
     before = key_of(with_person(shop))
     shop.good("key", "rotate")
     monkeypatch.setenv("ZENV_KEY", before)
-    answer = shop("orders", "show", "M-1", "--recipient")
+    answer = shop("orders", "show", "M-1", "--with-personal-data")
     assert answer.code == 78 and "before the key was rotated" in answer.err
 
 
@@ -278,7 +278,7 @@ def test_the_service_is_given_the_key_and_others_are_told_how_to_run_as_it(
     line, sealed = key_of(with_person(shop)), tmp_path / "zenv.key.cred"
     shop.good("key", "move", "--to", "systemd", "--key-file", str(sealed))
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    answer = shop("orders", "show", "M-1", "--recipient")
+    answer = shop("orders", "show", "M-1", "--with-personal-data")
     assert answer.code == 78 and "sealed for the service" in answer.err
     assert "sudo" in answer.err and "LoadCredentialEncrypted" in answer.err
     folder = tmp_path / "credentials"
@@ -308,7 +308,7 @@ def test_a_secret_of_kubernetes_behind_its_link_is_taken_as_a_credential(
     (tmp_path / "zenv.key").symlink_to("..data/zenv.key")
     (shop.home / "master.key").unlink()
     monkeypatch.setenv("ZENV_KEY_FILE", str(tmp_path / "zenv.key"))
-    assert shop("orders", "show", "M-1", "--recipient").code == 78
+    assert shop("orders", "show", "M-1", "--with-personal-data").code == 78
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert opens(shop)
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.books import PERSON
 from tests.key_books import SECRETS, Place, a_place, keyring_of_files, mark_of, no_key_given, opens, person, tell  # noqa: F401  # fixtures
+from tests.test_privacy import FIRST_FORMAT
 from zenv import credentials, privacy
 from zenv.errors import Busy, KeyUnavailable, Refused
 from zenv.ledger import connections, home, keys
@@ -180,7 +181,7 @@ def test_the_environment_s_stand_in_for_a_secret_is_not_sealed_by_a_rotation(
 
 def test_a_key_book_of_the_first_format_is_brought_up_to_date_where_it_lies(place: Place) -> None:
     connection = sqlite3.connect(place.home / home.KEYS)
-    connection.executescript("DROP TABLE wrapped_under; PRAGMA user_version = 1")
+    connection.executescript(FIRST_FORMAT)
     connection.close()
     with place.opened() as book:
         opens(book)

@@ -19,6 +19,7 @@ from zenv.facts import PERSONAL_FIELDS
 from zenv.privacy import REDACTED, KeyBook, keybook
 
 MASTER = bytes(range(32))
+FIRST_FORMAT = "DROP TABLE wrapped_under; DROP TABLE destroyed_key; DROP TABLE customer_mark; PRAGMA user_version = 1"
 PERSON = dict.fromkeys(privacy.PERSONAL_FIELDS, "") | {
     "name": "Marker-Name-Żółć",
     "line1": "Marker-Street 1",
@@ -180,7 +181,7 @@ def test_a_process_without_the_new_master_key_makes_no_order_key(book: KeyBook) 
 def as_first_format(path: Path) -> None:
     """The file as zenv 0.1 made it."""
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE wrapped_under; PRAGMA user_version = 1")
+    connection.executescript(FIRST_FORMAT)
     connection.close()
 
 
@@ -289,7 +290,7 @@ def test_a_file_that_is_no_database_is_left_alone(book: KeyBook) -> None:
 def test_a_key_book_of_a_newer_zenv_is_left_alone(book: KeyBook) -> None:
     book.new_key()
     connection = sqlite3.connect(book.path)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute(f"PRAGMA user_version = {keybook.FORMAT + 1}")
     connection.close()
     with pytest.raises(WrongLedger, match="newer zenv"):
         book.new_key()

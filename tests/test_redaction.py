@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests import books
 from tests.books import AMAZON, PERSON, line, order, record
-from zenv.ledger import orders, recipients, redaction, views
+from zenv.ledger import orders, policy, recipients, redaction, views
 from zenv.ledger.book import Book
 
 MARKERS = [value.encode() for value in PERSON.personal().values()]
@@ -132,4 +131,5 @@ def test_many_orders_are_forgotten_in_one_go(shop: Book, clock: books.Clock, mon
 
 
 def test_the_margin_is_shorter_than_the_time_they_are_kept() -> None:
-    assert timedelta(0) < redaction.MARGIN < redaction.KEPT
+    term = policy.ENTRIES[policy.AMAZON]
+    assert term.days == term.ceiling == 30 and 0 < term.margin < 30

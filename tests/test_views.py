@@ -7,16 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests import books
-from tests.books import line, order, record
+from tests.books import PERSON, line, order, record
 from zenv.errors import BadInput, NotFound, WrongLedger
 from zenv.facts import BadRecord
-from zenv.ledger import attendance, orders, runs, schedule, sqlite, views
+from zenv.ledger import attendance, orders, papers, recipients, runs, schedule, sqlite, views
 from zenv.ledger.book import Book
 
 GOLDEN = Path(__file__).with_name("view_columns.txt")
@@ -39,6 +40,8 @@ def full(book: Book) -> Book:
         run = runs.begin(t, amazon, "orders")
         runs.set_aside(t, run, [BadRecord("order", "A-9", "no date")])
         runs.end(t, run, "partial", runs.Tally(failed=1))
+        recipients.record(t, amazon, [replace(PERSON, order="A-1")])
+    papers.keep(book, 1, None, "carrier_label", b"%PDF-1.7")
     return book
 
 
@@ -154,8 +157,8 @@ def content(home: Path) -> dict[str, str]:
     """Every file of a home that a write would change; the WAL's index is only a reader's note."""
     return {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in sorted(home.iterdir())
-        if not file.name.endswith("-shm") and file.stat().st_size
+        for file in sorted(home.rglob("*"))
+        if file.is_file() and not file.name.endswith("-shm") and file.stat().st_size
     }
 
 

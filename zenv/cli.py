@@ -31,6 +31,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "stock": "Stock: levels, receive, adjust, count, transfer, history, why.",
         "items": "Items and the listings that sell them: list, add, import, link.",
         "warehouses": "Warehouses: list, add, edit, deactivate.",
+        "customers": "Customers under pseudonyms: list, show.",
         "sync": "Talk to the connected marketplaces now, and see what was said.",
         "schedule": "What runs how often, when it did, and why it is late.",
     },
@@ -43,6 +44,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Look behind": {
         "doctor": "Prove that the books are sound.",
+        "privacy": "What is kept of people: policy, check, redact, verify, certificate.",
+        "audit": "Who did what that must be answered for: list, verify, head.",
         "backup": "Copy the ledger while it is in use, and prove the copy sound.",
         "restore": "Go back to a backup; see which there are.",
         "sql": "Ask the ledger anything, read-only.",

@@ -39,7 +39,7 @@ def _prune(book: Book) -> str:
 
 
 def _back_up(book: Book) -> str:
-    made = backup.make(book)
+    made = backup.make_on_record(book)
     return f"a copy of {made.orders} orders and {made.movements} movements was proved sound and kept"
 
 

@@ -73,9 +73,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Record:
-    """One thing: its fields, and the tables that belong to it under their titles."""
+    """One thing: its fields (a person may be among them), and the tables that belong to it under their titles."""
 
-    fields: Mapping[str, Any]
+    fields: Mapping[str, Any] = field(repr=False)
     parts: Mapping[str, Rows] = field(default_factory=dict)
     trouble: ZenvError | None = None
 
@@ -89,12 +89,24 @@ class Done:
     trouble: ZenvError | None = None
 
 
-Value = Rows | Record | Done
+@dataclass(frozen=True)
+class Content:
+    """A file for stdout, byte by byte; the command has seen to it that this is a pipe."""
+
+    content: bytes = field(repr=False)
+    trouble: ZenvError | None = None
+
+
+Value = Rows | Record | Done | Content
 
 
 def show(value: Value | None, manner: Manner, zone: Callable[[], tzinfo]) -> int:
     """Show what a command returned and give the exit code: that of its `trouble`, if any."""
     if value is None:
+        return 0
+    if isinstance(value, Content):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(value.content)
         return 0
     if manner.json:
         _print_json(value)

@@ -25,6 +25,6 @@ def backup(
     from zenv.ledger import backup as copies
 
     with commands.opened() as book, output.progress("backup", commands.manner()) as progress:
-        made = copies.make(book, file, keep, progress)
+        made = copies.make_on_record(book, file, keep, progress)
     said = f"{made.path}: {made.orders:,} orders, {made.movements:,} movements, {made.bytes:,} bytes, proved sound."
     return Done(said, dataclasses.asdict(made))

@@ -161,7 +161,8 @@ def remove(name: Name, yes: Yes = False) -> Value:
         return commands.unconfirmed(preview)
     with commands.writing() as t:
         connections.remove(t, name)
-    return Done(f"{name} is removed; its orders stay.", {"connection": name})
+    people = f"Forget its recipients now: zenv privacy redact --connection {name}"
+    return Done(f"{name} is removed; its orders stay. {people}", {"connection": name})
 
 
 @app.command()

@@ -65,14 +65,13 @@ def export(
     Keep it where the ledger is not: it opens everything. To use it again, name a file with this line in
     ZENV_KEY_FILE, or give the line as ZENV_KEY.
     """
-    from zenv import credentials
+    from zenv.ledger import keys
 
     if not yes and not _wanted():
         return Done("Nothing was printed.")
     parts = [part.strip() for part in only.split(",") if part.strip()]
     with commands.opened() as book:
-        master = book.master_key()
-    line = credentials.part_line(master, parts) if only else credentials.key_line(master)
+        line = keys.export(book, parts if only else None)
     output.remark(WHAT_A_PART_IS.format(", ".join(parts)) if only else WHAT_IT_IS)
     return Done(line, {"key": line})
 

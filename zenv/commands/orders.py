@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 import typer
 
 from zenv import commands
-from zenv.commands import Done, Record, Value
+from zenv.commands import Done, Record, Value, order_papers
 
-app = commands.noun("What customers bought: list, create, allocate, pick, ship, cancel, complete.")
+app = commands.noun("What customers bought: list, create, allocate, pick, ship, cancel, complete; slips and labels.")
+app.add_typer(order_papers.label, name="label")
 
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The order's number.")]
 Warehouse = Annotated[str | None, typer.Option("--warehouse", metavar="NAME", help="From this warehouse.")]
@@ -39,29 +40,28 @@ def list_(
 @app.command()
 def show(
     number: Number,
-    recipient: Annotated[bool, typer.Option("--recipient", help="Open the sealed name and address too.")] = False,
+    personal: Annotated[
+        bool | None,
+        typer.Option(
+            "--with-personal-data/--without-personal-data",
+            help="Open the sealed recipient, or leave it closed. At a terminal it is opened without being asked; who "
+            "looked is in the audit trail.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> Value:
-    """Show an order with its lines and packages."""
+    """Show an order with its lines and packages; at a terminal also whom it goes to."""
     from zenv.ledger import views
 
     home = commands.home()
     fields = views.order(home, number)
-    if recipient:
-        fields |= {"recipient": _recipient(number)}
+    said, trouble = order_papers.recipient(number, order_papers.is_wanted(personal))
     parts = {
         "lines": commands.shown(views.order_lines(home, number), "No lines.", "number", "line"),
         "packages": commands.shown(views.shipments(home, number), "None left yet.", "number"),
         "comments": commands.shown(views.order_comments(home, number), "None."),
     }
-    return Record(fields, parts)
-
-
-def _recipient(number: str) -> dict[str, str]:
-    from zenv.ledger import orders, recipients
-
-    with commands.opened() as book, book.reading() as sql:
-        opened = recipients.recipient(sql, book.keys, orders.find_order(sql, number).id)
-    return {name: value for name, value in opened.items() if value}
+    return Record(fields | said, parts, trouble)
 
 
 @app.command()
@@ -225,3 +225,6 @@ def comment(number: Number, text: Annotated[str, typer.Argument(metavar="TEXT", 
     with commands.writing() as t:
         orders.comment(t, number, text)
     return Done(f"Said under order {number}.", {"number": number})
+
+
+app.command("slip")(order_papers.slip)

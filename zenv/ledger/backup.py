@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zenv.errors import BadInput, DiskTrouble, Refused, WrongLedger, ZenvError
-from zenv.ledger import invariants, sqlite
+from zenv.ledger import audit, invariants, sqlite
 from zenv.ledger.book import Book
 from zenv.ledger.db import plain_errors
 from zenv.ledger.home import BACKUPS, LEDGER
@@ -78,6 +78,13 @@ def make(book: Book, path: Path | None = None, keep: int = KEPT, progress: Progr
     if path is None:
         _let_go(target, keep)
     return made
+
+
+def make_on_record(book: Book, path: Path | None = None, keep: int = KEPT, progress: Progress | None = None) -> Backup:
+    """`make`, and the audit trail says that a copy was begun: the copy tells of itself."""
+    with book.transaction() as t:
+        audit.record(t, "began backup", path.name if path is not None else "")
+    return make(book, path, keep, progress)
 
 
 def _nobody(what: str, done: int, total: int | None) -> None:

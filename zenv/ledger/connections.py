@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from zenv import credentials
 from zenv.errors import BadInput, Busy, NotFound, Refused
+from zenv.ledger import audit
 from zenv.ledger.models import Company, Connection, Cursor, Listing, Message, Secret, StockSource
 from zenv.ledger.stock import own_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, row, table
@@ -78,6 +79,7 @@ def add(t: Transaction, new: NewConnection, given: Mapping[str, str], master: by
     number = _revived(t, settings) or _inserted(t, settings)
     choose_warehouses(t, number, new.warehouses)
     _seal(t, number, settings["name"], given, master)
+    audit.record(t, "connected", settings["name"], detail=f"{new.kind} {settings['external_id']} {new.region}")
     return number
 
 
@@ -120,6 +122,7 @@ def remove(t: Transaction, name: str) -> None:
     for owned in (secrets, cursors, sources, messages):
         t.sql.execute(owned.delete().where(owned.c.connection_id == found.id))
     t.sql.execute(connections.update().where(connections.c.id == found.id).values(status="removed"))
+    audit.record(t, "removed connection", name)
 
 
 def choose_warehouses(t: Transaction, connection: int, names: tuple[str, ...]) -> None:
@@ -157,6 +160,7 @@ def replace_secrets(t: Transaction, name: str, given: Mapping[str, str], master:
         changes["status"] = "active"
     if changes:
         t.sql.execute(connections.update().where(connections.c.id == found.id).values(**changes))
+    audit.record(t, "logged in", name, detail=", ".join(sorted(given)))
     _touch_all(t, found.id)
 
 
@@ -190,6 +194,7 @@ def enable(t: Transaction, name: str) -> None:
     """From now on its tasks run, and its listings are owed their stock."""
     found = _standing(t.sql, name)
     t.sql.execute(connections.update().where(connections.c.id == found.id).values(status="active"))
+    audit.record(t, "enabled", name)
     _touch_all(t, found.id)
 
 
@@ -197,6 +202,7 @@ def disable(t: Transaction, name: str) -> None:
     """Nothing runs any more; data, links and cursors stay (H82)."""
     found = _standing(t.sql, name)
     t.sql.execute(connections.update().where(connections.c.id == found.id).values(status="inactive"))
+    audit.record(t, "disabled", name)
 
 
 def needs_login(t: Transaction, connection: int) -> None:

@@ -8,6 +8,7 @@ when its rows are sealed anew.)
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, select
 from zenv import credentials
 from zenv.credentials import KeyStore
 from zenv.errors import Busy, KeyUnavailable, Refused
+from zenv.ledger import audit
 from zenv.ledger.book import Book
 from zenv.ledger.connections import connections, secrets
 from zenv.ledger.home import KEY_LOCK, alone, daemon_is_running
@@ -50,6 +52,15 @@ def place_for(book: Book, kind: credentials.Kind, detail: str) -> KeyStore:
     return KeyStore(kind, detail, book.key_place()[0].name)
 
 
+def export(book: Book, parts: Sequence[str] | None) -> str:
+    """The key as one line of text, or with `parts` only these sub-keys of it. That it was given is written down."""
+    master = book.master_key()
+    line = credentials.part_line(master, parts) if parts is not None else credentials.key_line(master)
+    with book.transaction() as t:
+        audit.record(t, "exported key", "whole" if parts is None else ", ".join(parts))
+    return line
+
+
 # --- moving -----------------------------------------------------------------------------------------------
 
 
@@ -65,6 +76,7 @@ def move(book: Book, target: KeyStore) -> list[str]:
         credentials.put_key(target, book.master_key())
         with book.transaction() as t:
             t.sql.execute(companies.update().values(key_kind=target.kind, key_detail=target.detail))
+            audit.record(t, "moved key", target.kind)
         given = credentials.given_source()
         return [*([given] if given else []), *_emptied(old, target)]
 
@@ -148,6 +160,7 @@ def _seal_anew(book: Book, old: bytes, new: bytes) -> None:
             t.sql.execute(secrets.update().where(*here).values(sealed=row["sealed"]))
         said = {"key_fingerprint": credentials.key_check(new), "next_key_fingerprint": ""}
         t.sql.execute(companies.update().values(**said))
+        audit.record(t, "rotated key", said["key_fingerprint"])
 
 
 def _resealed(sql: Connection, old: bytes, new: bytes) -> list[dict[str, Any]]:

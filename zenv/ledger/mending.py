@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 
 from zenv.errors import BadInput, NotFound
-from zenv.ledger import buckets, chain, outbox
+from zenv.ledger import audit, buckets, chain, outbox
 from zenv.ledger.book import Book
 from zenv.ledger.invariants import append_only, folder, goods, schema, trade, work
 from zenv.ledger.lines import refresh_states
@@ -61,7 +61,9 @@ def mend(book: Book, check: str, subject: str = "") -> list[Change]:
     if check == "files":
         return [Change(check, said) for said in close_files(book)]
     with book.transaction() as t:
-        return _mended(t, check, subject)
+        done = _mended(t, check, subject)
+        audit.record(t, "mended", f"{check} {subject}".strip(), detail=f"{len(done)} changes")
+        return done
 
 
 def warning(check: str) -> str:

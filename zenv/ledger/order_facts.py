@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 
 from zenv.facts import OrderFact, OrderLineFact
-from zenv.ledger import listings
+from zenv.ledger import audit, listings
 from zenv.ledger.elsewhere import book_elsewhere, complete_delivered, confirm_known_packages
 from zenv.ledger.lines import Reshaped, refresh_states, reshape
 from zenv.ledger.models import OUTSIDE, Connection, Listing, Order, OrderLine
@@ -41,6 +41,7 @@ class Page:
     facts: dict[str, OrderFact]
     ids: dict[str, int] = field(default_factory=dict)
     known: dict[str, AnyRow] = field(default_factory=dict)
+    removed_until: datetime | None = None
 
 
 def record(t: Transaction, connection: int, facts: Sequence[OrderFact]) -> int:
@@ -66,7 +67,7 @@ def _compare(t: Transaction, connection: int, facts: Sequence[OrderFact]) -> Pag
         seen = newest.get(fact.remote_id)
         if seen is None or seen.updated_at <= fact.updated_at:
             newest[fact.remote_id] = fact
-    page = Page(owner, newest)
+    page = Page(owner, newest, removed_until=audit.removed_until(t.sql))
     for found in _stored(t, connection, newest):
         fact = newest[found.remote_id]
         if found.digest == digest(fact) or fact.updated_at < found.updated_at:
@@ -98,7 +99,10 @@ def baseline(connection: AnyRow) -> datetime:
 
 
 def _wanted(page: Page, fact: OrderFact) -> bool:
-    """H75: with "confirmed only", orders that had ended before we began are left out."""
+    """H75: with "confirmed only", orders that had ended before we began are left out; and so is what was taken out of
+    the ledger for its age, or its units would leave the shelf a second time."""
+    if page.removed_until and fact.state in ENDED and fact.placed_at < page.removed_until:
+        return False
     return page.connection.with_fulfilled or _moves_stock(page, fact)
 
 

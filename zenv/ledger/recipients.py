@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import Refused
 from zenv.facts import RecipientFact
+from zenv.ledger import customers
 from zenv.ledger.models import Order, Personal
-from zenv.ledger.transaction import Transaction, table
+from zenv.ledger.transaction import Transaction, among, row, table
 from zenv.privacy import KeyBook, strip_control
 
 orders, personal = table(Order), table(Personal)
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""When the recipient was fetched of an order that has a key, for a paper of it, but no recipient yet."""
 
 
 def keep(t: Transaction, recipients: Mapping[int, RecipientFact]) -> None:
@@ -30,6 +35,7 @@ def keep(t: Transaction, recipients: Mapping[int, RecipientFact]) -> None:
         for order, box in sealed.items()
     ])  # fmt: skip
     t.many(_set_place, [_place(order, recipients[order]) for order in sealed])
+    customers.recognise(t, {order: recipients[order].email for order in sealed})
 
 
 _write = insert_or_update(personal)
@@ -85,13 +91,31 @@ def wanted(sql: Connection, connection: int, limit: int) -> list[str]:
         .outerjoin(personal, personal.c.order_id == orders.c.id)
         .where(orders.c.connection_id == connection, orders.c.state.in_(("ready", "part_shipped")),
                orders.c.fulfilled_by == "merchant", orders.c.cancelling.in_(("", "refused")),
-               personal.c.order_id.is_(None))
+               or_(personal.c.order_id.is_(None), personal.c.fetched_at == NEVER))
         .order_by(orders.c.ship_by, orders.c.id)
         .limit(limit)
     ).scalars())  # fmt: skip
+
+
+def key_of(t: Transaction, order: int) -> str:
+    """The id of the order's own key, made now where it has none."""
+    known = t.sql.execute(select(personal.c.key_id).where(personal.c.order_id == order)).scalar_one_or_none()
+    if known is not None:
+        return str(known)
+    key = t.keys.new_key()
+    t.insert(Personal, [row(Personal, order_id=order, key_id=key, sealed=t.keys.seal(key, {}), fetched_at=NEVER)])
+    return key
 
 
 def recipient(sql: Connection, keys: KeyBook, order: int) -> dict[str, str]:
     """The person's fields, `REDACTED` in each when the key is gone, nothing when never fetched."""
     found = sql.execute(select(personal.c.key_id, personal.c.sealed).where(personal.c.order_id == order)).one_or_none()
     return keys.open(found.key_id, found.sealed) if found is not None else {}
+
+
+def recipients_of(sql: Connection, keys: KeyBook, order_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """As `recipient`, for the many orders of a pick list at the price of one look at the keys."""
+    query = select(personal.c.order_id, personal.c.key_id, personal.c.sealed)
+    found = sql.execute(query.where(among(personal.c.order_id, order_ids))).all()
+    opened = keys.open_many((one.key_id, one.sealed) for one in found)
+    return {one.order_id: who for one, who in zip(found, opened, strict=True)}

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import text
 
 from zenv.errors import BadInput, Busy, DiskTrouble, NotFound, Refused, WrongLedger
-from zenv.ledger import invariants, migrations, outbox, sqlite
+from zenv.ledger import audit, invariants, migrations, outbox, sqlite
 from zenv.ledger.backup import look_at, sync
 from zenv.ledger.book import Book, open_book
 from zenv.ledger.home import BACKUPS, DAEMON_LOCK, LEDGER, alone, daemon_is_running
@@ -164,6 +164,7 @@ def _made_ready(workshop: Path, file: Path, clock: Callable[[], datetime]) -> tu
     with open_book(workshop, "zenv restore", clock) as book:
         with book.transaction() as t:
             looked_up = say_what_is_uncertain(t)
+            audit.record(t, "restored", file.name)
             names = t.sql.execute(text("SELECT name FROM connection WHERE status <> 'removed' ORDER BY name")).scalars()
             connections = tuple(names)
         _into_one_file(book)

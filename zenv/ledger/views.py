@@ -178,6 +178,19 @@ def order(home: Path, number: str) -> dict[str, Any]:
     return _one(found, f"order {number!r}", "zenv orders list")
 
 
+RECIPIENT_MISSING = """
+SELECT COUNT(*) FROM customer_order o LEFT JOIN personal p ON p.order_id = o.id
+ WHERE o.number = ?1 AND o.connection_id IS NOT NULL AND o.state IN ('ready', 'part_shipped')
+   AND o.fulfilled_by = 'merchant' AND o.cancelling IN ('', 'refused')
+   AND (p.order_id IS NULL OR p.fetched_at < '1971')
+"""
+
+
+def recipient_is_missing(home: Path, number: str) -> bool:
+    """Whether the order could be shipped, but nobody is known to whom: `recipients.wanted` asks the channel for it."""
+    return bool(rows(home, RECIPIENT_MISSING, (number,)).rows[0][0])
+
+
 def order_lines(home: Path, number: str) -> Table:
     """The lines of an order."""
     return rows(home, "SELECT * FROM order_lines WHERE number = ?", (number,))
@@ -196,6 +209,12 @@ def order_comments(home: Path, number: str) -> Table:
 def shipments(home: Path, number: str) -> Table:
     """The packages of an order."""
     return rows(home, "SELECT * FROM shipments WHERE number = ? ORDER BY shipped_at", (number,))
+
+
+def papers(home: Path, number: str) -> Table:
+    """The slips and labels of an order, also those that were destroyed; raises NotFound without the order."""
+    order(home, number)
+    return rows(home, "SELECT * FROM papers WHERE number = ? ORDER BY paper", (number,))
 
 
 def connections(home: Path) -> Table:

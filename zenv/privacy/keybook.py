@@ -7,6 +7,7 @@ holds. Without the key every copy of the sealed data is unreadable, wherever it 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 REDACTED = "REDACTED"
 PERSONAL_FIELDS = ("name", "company", "line1", "line2", "line3", "phone", "email", "gift_message")
 APPLICATION_ID = 0x7A656E6B  # "zenk"
-FORMAT = 2
+FORMAT = 3
 BUSY_TIMEOUT_S = 10.0
+MARKS = "customer marks"
+"""The key that customers' marks are made with lies among those of orders, and is wrapped anew with them."""
 
 # With a TRUNCATE journal and secure_delete a destroyed key is gone from the files at commit, without a VACUUM
 # (measured: 0 of 24,000 left, SQLite 3.40 and 3.53; one in ten with secure_delete off, pysqlite3's default).
@@ -44,6 +47,12 @@ _NEW_BOOK = (
 _SECOND = (
     "CREATE TABLE wrapped_under (one INTEGER PRIMARY KEY CHECK (one = 1), fingerprint TEXT NOT NULL) STRICT",
     "INSERT INTO wrapped_under VALUES (1, '')",
+    "PRAGMA user_version = 2",
+)
+# Format 3: which keys were destroyed on purpose (by a digest of their id), and by what customers are recognised.
+_THIRD = (
+    "CREATE TABLE destroyed_key (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID",
+    "CREATE TABLE customer_mark (mark BLOB PRIMARY KEY, pseudonym TEXT NOT NULL UNIQUE, since TEXT NOT NULL) STRICT",
     f"PRAGMA user_version = {FORMAT}",
 )
 
@@ -90,7 +99,7 @@ class KeyBook:
             if _wrapped_under(connection) not in ("", fingerprint):
                 self._known = None
                 return False
-            connection.executemany("INSERT INTO order_key (key_id, wrapped, made_at) VALUES (?, ?, ?)", rows)
+            connection.executemany("INSERT OR IGNORE INTO order_key VALUES (?, ?, ?)", rows)
             connection.execute("UPDATE wrapped_under SET fingerprint = ?", (fingerprint,))
             connection.execute("COMMIT")
         return True
@@ -116,15 +125,92 @@ class KeyBook:
         keys = self._keys([key_id for key_id, _ in pairs])
         return [_opened(key, key_id, sealed) for key, (key_id, sealed) in zip(keys, pairs, strict=True)]
 
+    def seal_bytes(self, key_id: str, content: bytes, bound_to: str) -> bytes:
+        """A paper of one order, sealed under the order's key for its place. Refused when that was destroyed."""
+        return credentials.seal(self._key_of_paper(key_id), content, f"{bound_to}|{key_id}")
+
+    def open_bytes(self, key_id: str, sealed: bytes, bound_to: str) -> bytes:
+        """What `seal_bytes` was given. Refused when the key was destroyed, KeyUnavailable for damaged bytes."""
+        return credentials.unseal(self._key_of_paper(key_id), sealed, f"{bound_to}|{key_id}")
+
+    def _key_of_paper(self, key_id: str) -> bytes:
+        (key,) = self._keys([key_id])
+        if key is None:
+            raise Refused("The key of this order is gone, and with it its recipient and its papers.")
+        return key
+
     def destroy(self, key_ids: Iterable[str]) -> int:
-        """Destroy keys for ever; how many there were. Destroying a key twice is no error."""
+        """Destroy keys for ever; how many there were. Destroying a key twice is no error.
+
+        That they were destroyed is remembered, so that what a kill left undone, or an old backup brought back, can be
+        told from a lost `keys.db`.
+        """
         self._fresh = {}
+        these = list(key_ids)
         with self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            gone = connection.executemany("DELETE FROM order_key WHERE key_id = ?", [(k,) for k in key_ids])
+            gone = connection.executemany("DELETE FROM order_key WHERE key_id = ?", [(k,) for k in these])
             count = max(gone.rowcount, 0)
+            connection.executemany("INSERT OR IGNORE INTO destroyed_key VALUES (?)", [(_digest(k),) for k in these])
             connection.execute("COMMIT")
         return count
+
+    def destroyed(self, key_ids: Iterable[str]) -> set[str]:
+        """Those of these keys that were destroyed on purpose."""
+        query = "SELECT 1 FROM destroyed_key WHERE digest = ?"
+        with self._connection() as connection:
+            return {key for key in key_ids if connection.execute(query, (_digest(key),)).fetchone()}
+
+    def kept(self) -> dict[str, bytes]:
+        """Every key of an order that is there, as it is wrapped."""
+        with self._connection() as connection:
+            query = "SELECT key_id, wrapped FROM order_key WHERE key_id <> ?"
+            return dict(connection.execute(query, (MARKS,)).fetchall())
+
+    # --- by what a customer is recognised
+
+    def marks(self, emails: Iterable[str]) -> list[bytes]:
+        """The mark of each e-mail address: HMAC-SHA256 under a key that, like the marks, is in no backup."""
+        import hmac
+
+        key = self._keys([MARKS])[0] or self._new_marking_key()
+        return [hmac.digest(key, email.strip().casefold().encode(), "sha256") for email in emails]
+
+    def _new_marking_key(self) -> bytes:
+        fresh = {MARKS: os.urandom(credentials.MASTER_KEY_BYTES)}
+        if not self._written(fresh):
+            self._written(fresh)
+        (key,) = self._keys([MARKS])  # another process may have been first
+        if key is None:
+            raise Busy("the master key is being rotated", "Nothing was changed. Run the command again.")
+        return key
+
+    def recognised(self, marks: Iterable[bytes]) -> dict[bytes, tuple[str, str]]:
+        """Mark -> pseudonym and since when, of those that are known."""
+        query = "SELECT pseudonym, since FROM customer_mark WHERE mark = ?"
+        with self._connection() as connection:
+            found = {mark: connection.execute(query, (mark,)).fetchone() for mark in marks}
+        return {mark: who for mark, who in found.items() if who}
+
+    def remember(self, people: dict[bytes, tuple[str, str]]) -> None:
+        """Keep marks with their pseudonyms and since when; whatever had such a pseudonym before has it no longer."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            rows = [(mark, *who) for mark, who in people.items()]
+            connection.executemany("INSERT OR REPLACE INTO customer_mark VALUES (?, ?, ?)", rows)
+            connection.execute("COMMIT")
+
+    def forget(self, pseudonyms: Iterable[str]) -> None:
+        """From now on nobody is recognised as one of these."""
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("DELETE FROM customer_mark WHERE pseudonym = ?", [(one,) for one in pseudonyms])
+            connection.execute("COMMIT")
+
+    def marked(self) -> dict[str, str]:
+        """Every pseudonym somebody is recognised by, and since when."""
+        with self._connection() as connection:
+            return dict(connection.execute("SELECT pseudonym, since FROM customer_mark").fetchall())
 
     def rewrap(self, new: bytes) -> None:
         """Wrap every key under the master key `new`, in one commit; where that is done already, nothing changes."""
@@ -219,6 +305,10 @@ def _unwrapped(wrapping: bytes, key_id: str, wrapped: bytes) -> bytes:
     return credentials.unseal(wrapping, wrapped, _wrapped_place(key_id))
 
 
+def _digest(key_id: str) -> bytes:
+    return hashlib.blake2b(key_id.encode(), digest_size=16).digest()
+
+
 def _wrapped_under(connection: Connection) -> str:
     return str(connection.execute("SELECT fingerprint FROM wrapped_under").fetchone()[0])
 
@@ -255,16 +345,16 @@ def _make_book(connection: Connection) -> None:
     """Under the write lock, and only in an empty file: another process may just have made it."""
     connection.execute("BEGIN IMMEDIATE")
     if not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
-        for statement in (*_NEW_BOOK, *_SECOND):
+        for statement in (*_NEW_BOOK, *_SECOND, *_THIRD):
             connection.execute(statement)
     connection.execute("COMMIT")
 
 
 def _bring_up_to_date(connection: Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if _marks(connection)[1] < FORMAT:  # unless another process just did
-        for statement in _SECOND:
-            connection.execute(statement)
+    version = _marks(connection)[1]  # another process may just have done it
+    for statement in (*(_SECOND if version < 2 else ()), *(_THIRD if version < FORMAT else ())):
+        connection.execute(statement)
     connection.execute("COMMIT")
 
 

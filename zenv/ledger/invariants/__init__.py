@@ -46,6 +46,7 @@ BOOKS: tuple[Check, ...] = (
     goods.begun_lines_get_their_rest,
 )
 WORK: tuple[Check, ...] = (
+    append_only.trail_is_a_chain,
     trade.nothing_is_owed_twice,
     trade.every_package_is_told_or_owed,
     work.cursors_can_be_read,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from zenv.ledger import audit
 from zenv.ledger.invariants.finding import Finding, mend
 
 APPEND_ONLY = {"movement": "movements are append-only", "audit": "the audit trail is append-only"}
@@ -25,6 +26,14 @@ def missing_triggers(sql: Connection) -> list[tuple[str, str]]:
     found = sql.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     there = {row.name: row.sql for row in found}
     return [(name, wanted) for name, wanted in triggers() if " ".join(str(there.get(name)).split()) != wanted]
+
+
+def trail_is_a_chain(sql: Connection, _: datetime) -> list[Finding]:
+    """I12: no entry of the audit trail was changed or taken out past zenv."""
+    return [
+        Finding("audit", f"entry {number}", "it does not follow from the entry before it", "zenv audit verify")
+        for number in audit.broken(sql)
+    ]
 
 
 def history_cannot_be_changed(sql: Connection, _: datetime) -> list[Finding]:
