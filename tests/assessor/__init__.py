@@ -1,0 +1,1 @@
+"""What an assessor would do: plant persons, run everything, search every byte, steal the files, turn the clock."""
