@@ -48,7 +48,6 @@ def test_I13_no_system_call_ever_writes_anybody_but_where_they_were_asked_for(ba
     assert writes_nobody(base.like(tmp_path / "house")) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the buyer's reason to cancel is kept as it was written (customer_order)")
 def test_I13_what_a_buyer_writes_when_asking_to_cancel_is_not_kept(base: Household, tmp_path: Path) -> None:
     house = base.like(tmp_path / "house")
     number = house.order()

@@ -238,11 +238,11 @@ def test_a_key_moves_into_a_real_secret_service_is_rotated_there_and_moves_out_a
     zenv key move --to keyring
     ls "$HOME/books"
     zenv key rotate >/dev/null
-    zenv orders show N-1 --recipient | grep -o Jane
+    zenv orders show N-1 --with-personal-data | grep -o Jane
     zenv key show | grep -c -e "^kind.keyring" -e "^opens.yes"
     zenv key move --to file
     ls "$HOME/books"
-    zenv orders show N-1 --recipient | grep -o Jane
+    zenv orders show N-1 --with-personal-data | grep -o Jane
     zenv key move --to keyring >/dev/null
     """
     shown = in_session(tmp_path, script)

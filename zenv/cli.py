@@ -27,7 +27,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Every day": {
         "status": "The whole business on one page.",
         "inbox": "What waits for a person, each with the command that settles it.",
-        "orders": "Orders: list, create, hold, allocate, pick, ship, cancel, complete.",
+        "orders": "Orders: list, create, hold, allocate, pick, ship, cancel, complete; slips and labels.",
         "stock": "Stock: levels, receive, adjust, count, transfer, history, why.",
         "items": "Items and the listings that sell them: list, add, import, link.",
         "warehouses": "Warehouses: list, add, edit, deactivate.",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.year.mutants import Change, change, changed
-from zenv import failures, scheduler
+from zenv import crew, failures
 from zenv.commands import order_papers
 from zenv.connectors import http
 from zenv.connectors.amazon import orders as amazon_orders
@@ -26,7 +26,7 @@ _RENAMED = "        unfinished.rename(target)\n"
 _REPLACED = "            replaced = _swap(home, workshop / LEDGER, clock())\n"
 _SPARE = ("keys = book.home / 'keys.db'\n        keys.exists() and __import__('shutil').copyfile(keys, "
           "target.with_suffix('.keys'))\n")  # fmt: skip
-_FIRST = "if any(task.task == REDACTION and task.connection_id is None for task in found):"
+_FIRST = "if any(task.task == scheduler.REDACTION and task.connection_id is None for task in found):"
 
 
 def _noted(value: str) -> tuple[Change, ...]:
@@ -122,7 +122,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     ),
     "redaction comes after everything else": (
         change(
-            scheduler.Crew.start_one,
+            crew.Crew.start_one,
             (_FIRST, "if False:"),
             (
                 "self._due(until)",

@@ -12,6 +12,7 @@ from zenv.errors import Busy
 LEDGER = "ledger.db"
 KEYS = "keys.db"
 BACKUPS = "backups"
+LABELS = "labels"
 DAEMON_LOCK = "daemon.lock"
 KEY_LOCK = "key.lock"
 

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from zenv.errors import BadInput, DiskTrouble, NotFound, Refused, SettingsError
 from zenv.ledger import recipients
 from zenv.ledger.book import Book
+from zenv.ledger.home import LABELS
 from zenv.ledger.models import Paper, Personal
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
 from zenv.privacy import give_to_owner_of, private_folder
@@ -27,7 +28,7 @@ from zenv.privacy import give_to_owner_of, private_folder
 papers, personal = table(Paper), table(Personal)
 
 Kind = Literal["packing_slip", "address_label", "carrier_label"]
-FOLDER = "labels"
+FOLDER = LABELS
 MOST_BYTES = 5 * 1024 * 1024
 NO_DIGEST = bytes(32)
 """Stands before the content of a paper that was not made here."""

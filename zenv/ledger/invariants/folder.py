@@ -7,19 +7,20 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from zenv.ledger.home import BACKUPS
+from zenv.ledger.home import BACKUPS, LABELS
 from zenv.ledger.invariants.finding import Finding, mend
 
 
 def files_are_their_owners_alone(home: Path) -> list[Finding]:
-    """I13: the folder, and every file in it and in its backups, can be opened by their owner only."""
+    """I13: the folder, and every file in it, in its backups and among its papers, can be opened by their owner only."""
     return [finding for path, facts in every_file(home) if (finding := _trouble(path, facts, home)) is not None]
 
 
 def every_file(home: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Files and folders of a home with their lstat. Links that a person laid there are left alone, and so are files
     half made (`.name`), which are private from their first byte on."""
-    for path in (home, *sorted(home.iterdir()), *sorted((home / BACKUPS).glob("*"))):
+    inside = (path for folder in (BACKUPS, LABELS) for path in sorted((home / folder).glob("*")))
+    for path in (home, *sorted(home.iterdir()), *inside):
         if path != home and path.name.startswith("."):
             continue
         try:

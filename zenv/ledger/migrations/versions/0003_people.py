@@ -90,3 +90,5 @@ def upgrade() -> None:
             op.execute(statement)
     for trigger in APPEND_ONLY:
         op.execute(trigger)
+    # Until now the buyer's own words were kept there, which may name them.
+    op.execute("UPDATE customer_order SET buyer_wants_cancel = 'BUYER' WHERE buyer_wants_cancel <> ''")
