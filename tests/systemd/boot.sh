@@ -9,8 +9,8 @@
 set -euo pipefail
 umask 022 # the root of the booted system is for everybody, whoever starts this
 driver=$1 checkout=$2 python=$(realpath "$3") site=$4
-scratch=$(mktemp -d /tmp/zenv-boot.XXXX)
-state=$(mktemp -d /var/tmp/zenv-boot.XXXX) # systemd seals no credential with a secret that lies in a tmpfs
+scratch=$(mktemp -d /tmp/boot.XXXX)
+state=$(mktemp -d /var/tmp/boot.XXXX) # systemd seals no credential with a secret that lies in a tmpfs
 trap 'umount -l "$scratch/root" 2>/dev/null || true; umount -l "$scratch" || true; rmdir "$scratch" || true; rm -rf "$state"' EXIT
 mount -t tmpfs -o size=1500m tmpfs "$scratch"
 mkdir "$scratch"/{upper,work,root}

@@ -28,7 +28,6 @@ from zenv.privacy import give_to_owner_of, private_folder
 papers, personal = table(Paper), table(Personal)
 
 Kind = Literal["packing_slip", "address_label", "carrier_label"]
-FOLDER = LABELS
 MOST_BYTES = 5 * 1024 * 1024
 NO_DIGEST = bytes(32)
 """Stands before the content of a paper that was not made here."""
@@ -146,7 +145,7 @@ def _in_place(order: int, shipment: int | None, kind: Kind) -> ColumnElement[boo
 @contextmanager
 def _folder(book: Book) -> Iterator[int]:
     """The folder of papers, open: what is done in it is done there, whatever its path becomes meanwhile."""
-    path = private_folder(book.home / FOLDER)
+    path = private_folder(book.home / LABELS)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -192,7 +191,7 @@ def _read(book: Book, name: str, paper: int) -> bytes:
 
 def _all_files(book: Book) -> list[str]:
     """What lies in the folder and was named here."""
-    if not (book.home / FOLDER).is_dir():
+    if not (book.home / LABELS).is_dir():
         return []
     with _folder(book) as folder:
         return [name for name in os.listdir(folder) if _SEALED.fullmatch(name) or _UNFINISHED.fullmatch(name)]

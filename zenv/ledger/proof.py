@@ -16,10 +16,10 @@ from sqlalchemy import Connection, func, select, text
 from zenv.errors import KeyUnavailable
 from zenv.ledger import audit, columns, customers, proof_files, redaction
 from zenv.ledger.book import Book
+from zenv.ledger.home import LABELS
 from zenv.ledger.invariants.append_only import APPEND_ONLY
 from zenv.ledger.invariants.finding import Finding
 from zenv.ledger.models import Order, Paper, Personal
-from zenv.ledger.papers import FOLDER
 from zenv.ledger.proof_files import Needle
 from zenv.ledger.redaction import REMOVED
 from zenv.ledger.transaction import Transaction, table
@@ -122,11 +122,11 @@ def _papers(sql: Connection, book: Book) -> Iterator[Finding]:
         named.add(file)
         if destroyed is None and sealed == 0:
             yield Finding("papers", number, "it is redacted, and a paper of it is kept", REDACT)
-    folder = book.home / FOLDER
+    folder = book.home / LABELS
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     for name in there:
         if name not in named:
-            yield Finding("papers", f"{FOLDER}/{name}", "no order names this file", REDACT)
+            yield Finding("papers", f"{LABELS}/{name}", "no order names this file", REDACT)
 
 
 def _texts(sql: Connection) -> Iterator[Finding]:
