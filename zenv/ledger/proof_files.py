@@ -135,9 +135,13 @@ def _read(files: list[Path], words: list[bytes]) -> tuple[list[tuple[int, int]],
 
 
 def _files(home: Path) -> Iterator[Path]:
-    for path in sorted(home.rglob("*")):
-        if _is_file(path):
-            yield path
+    yield from (path for path in sorted(_below(home)) if _is_file(path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder; what vanishes while it is looked for was not there."""
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place, name) for name in (*folders, *files))
 
 
 def _temporary() -> Iterator[Path]:
@@ -146,7 +150,7 @@ def _temporary() -> Iterator[Path]:
     for start in sorted(Path(tempfile.gettempdir()).glob("*zenv*")):
         if start.is_symlink() or not _is_ours(start):
             continue
-        for path in (start, *start.rglob("*")) if start.is_dir() else (start,):
+        for path in (start, *_below(start)) if start.is_dir() else (start,):
             if _is_file(path) and (count := count + 1) <= MOST_TEMPORARY:
                 yield path
 
@@ -173,7 +177,7 @@ def _size(path: Path) -> int:
 
 
 def _modes(home: Path) -> Iterator[Finding]:
-    for path in (home, *sorted(home.rglob("*"))):
+    for path in (home, *sorted(_below(home))):
         try:
             mode = path.lstat().st_mode
         except OSError:
