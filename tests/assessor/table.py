@@ -134,6 +134,7 @@ TABLE = [
     Use("daemon status", fails=True),
     Use("daemon install", "--user", fails=True),
     Use("doctor", fails=True),
+    Use("doctor compare", "a --since 2026-01-01", fails=True),
     Use("doctor mend", "order_state {show}", fails=True),
     Use("backup", "{backup}"),
     Use("restore"),

@@ -25,7 +25,7 @@ def forget(shop: Company, number: str) -> None:
         (order,) = t.sql.exec_driver_sql("SELECT id FROM customer_order WHERE number = ?", (number,)).one()
         lines = f"SELECT id FROM order_line WHERE order_id = {order}"
         for rows in (f"reservation WHERE line_id IN ({lines})", f"order_line WHERE order_id = {order}",
-                     f"personal WHERE order_id = {order}", f"order_comment WHERE order_id = {order}",
+                     f"personal WHERE order_id = {order}", f"order_customer WHERE order_id = {order}", f"order_comment WHERE order_id = {order}",
                      f"customer_order WHERE id = {order}"):  # fmt: skip
             t.sql.exec_driver_sql(f"DELETE FROM {rows}")
 
