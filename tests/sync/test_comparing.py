@@ -24,10 +24,10 @@ def forget(shop: Company, number: str) -> None:
     with shop.book.transaction() as t:
         (order,) = t.sql.exec_driver_sql("SELECT id FROM customer_order WHERE number = ?", (number,)).one()
         lines = f"SELECT id FROM order_line WHERE order_id = {order}"
-        for rows in (f"reservation WHERE line_id IN ({lines})", f"order_line WHERE order_id = {order}",
-                     f"personal WHERE order_id = {order}", f"order_customer WHERE order_id = {order}", f"order_comment WHERE order_id = {order}",
-                     f"customer_order WHERE id = {order}"):  # fmt: skip
-            t.sql.exec_driver_sql(f"DELETE FROM {rows}")
+        t.sql.exec_driver_sql(f"DELETE FROM reservation WHERE line_id IN ({lines})")
+        for table in ("order_line", "personal", "order_customer", "order_comment"):
+            t.sql.exec_driver_sql(f"DELETE FROM {table} WHERE order_id = {order}")
+        t.sql.exec_driver_sql(f"DELETE FROM customer_order WHERE id = {order}")
 
 
 def test_books_that_are_in_step_differ_in_nothing_and_are_not_changed(in_step: Company) -> None:
