@@ -342,14 +342,6 @@ def test_the_label_that_is_printed_is_the_one_named_else_the_carriers_else_the_a
         packing.label(shop, "A-2", paper=newest)
 
 
-def test_recipients_of_a_pick_list_are_opened_all_at_once(shop: Book) -> None:
-    ids = {number: number_of(shop, number) for number in ("A-1", "A-2", "M-1")}
-    forget(shop, "A-2")
-    with shop.reading() as sql:
-        found = recipients.recipients_of(sql, shop.keys, ids.values())
-    assert found == {ids["A-1"]: PERSON.personal(), ids["A-2"]: dict.fromkeys(PERSON.personal(), "REDACTED")}
-
-
 def test_nothing_of_a_person_shows_in_a_repr_or_an_error(shop: Book) -> None:
     from zenv.output import Record
     from zenv.pdf import Address, Label, Slip

@@ -9,7 +9,7 @@ Facts that carry a person have no printable repr.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -241,8 +241,3 @@ class Receipt:
     remote_ref: str = ""
     reason: str = ""
     wait: float = 0.0
-
-
-def field_names(kind: type) -> tuple[str, ...]:
-    """The names of a fact's fields, in their order."""
-    return tuple(f.name for f in fields(kind))

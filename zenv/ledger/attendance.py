@@ -16,7 +16,6 @@ attendance = table(Attendance)
 
 SIGN_EVERY = timedelta(minutes=1)
 """How often the daemon writes that it is there: each time costs a commit."""
-MISSING_AFTER = timedelta(minutes=3)
 TIME_OFF = timedelta(hours=1)
 """Nobody was there for so long: what may not wait (redaction) comes first."""
 

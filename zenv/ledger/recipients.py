@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, bindparam, or_, select
@@ -12,7 +12,7 @@ from zenv.errors import Refused
 from zenv.facts import RecipientFact
 from zenv.ledger import customers
 from zenv.ledger.models import Order, Personal
-from zenv.ledger.transaction import Transaction, among, row, table
+from zenv.ledger.transaction import Transaction, row, table
 from zenv.privacy import KeyBook, strip_control
 
 orders, personal = table(Order), table(Personal)
@@ -111,11 +111,3 @@ def recipient(sql: Connection, keys: KeyBook, order: int) -> dict[str, str]:
     """The person's fields, `REDACTED` in each when the key is gone, nothing when never fetched."""
     found = sql.execute(select(personal.c.key_id, personal.c.sealed).where(personal.c.order_id == order)).one_or_none()
     return keys.open(found.key_id, found.sealed) if found is not None else {}
-
-
-def recipients_of(sql: Connection, keys: KeyBook, order_ids: Iterable[int]) -> dict[int, dict[str, str]]:
-    """As `recipient`, for the many orders of a pick list at the price of one look at the keys."""
-    query = select(personal.c.order_id, personal.c.key_id, personal.c.sealed)
-    found = sql.execute(query.where(among(personal.c.order_id, order_ids))).all()
-    opened = keys.open_many((one.key_id, one.sealed) for one in found)
-    return {one.order_id: who for one, who in zip(found, opened, strict=True)}
