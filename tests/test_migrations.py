@@ -48,7 +48,7 @@ def upgrade():
     hanging = sql("SELECT sql FROM sqlite_master WHERE tbl_name = 'item' AND type IN ('index', 'trigger')"
                   " AND sql IS NOT NULL").scalars().all()
     made = made.replace("CREATE TABLE item", "CREATE TABLE item_new").replace(
-        "created_at TEXT NOT NULL,", "created_at TEXT NOT NULL, colour TEXT NOT NULL DEFAULT 'white',"
+        "client_id INTEGER,", "client_id INTEGER, colour TEXT NOT NULL DEFAULT 'white',"
         " CHECK (length(colour) > 2),")
     op.execute(made)
     op.execute(f"INSERT INTO item_new ({COLUMNS}) SELECT {COLUMNS} FROM item")

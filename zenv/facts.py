@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # pydantic costs more than most commands do
+    from zenv import wire
 
 FulfilledBy = Literal["merchant", "channel", "both"]
 ChannelState = Literal["pending", "ready", "part_shipped", "shipped", "cancelled", "unfulfillable"]
@@ -163,7 +166,45 @@ class BadRecord:
     reason: str
 
 
-Fact = ListingFact | OrderFact | RecipientFact | BadRecord
+@dataclass(frozen=True)
+class LinkFact:
+    """How our link to a provider stands there."""
+
+    state: wire.LinkState
+
+
+@dataclass(frozen=True)
+class BookedFact:
+    """A transaction of a provider's: what it moved of our goods, and the packages that left."""
+
+    booked: wire.Booked
+
+
+@dataclass(frozen=True)
+class LevelsFact:
+    """What a provider has of our goods right after a mark: of these SKUs, or (None) of everything."""
+
+    levels: tuple[wire.LevelOf, ...]
+    skus: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class HandedFact:
+    """An order of ours as the provider has it: it will not ship some units of it, or any."""
+
+    state: wire.OrderState
+
+
+@dataclass(frozen=True)
+class InboundFact:
+    """An inbound of ours that the provider has closed."""
+
+    state: wire.InboundState
+
+
+Fact = (
+    ListingFact | OrderFact | RecipientFact | BadRecord | LinkFact | BookedFact | LevelsFact | HandedFact | InboundFact
+)
 
 
 @dataclass(frozen=True)
@@ -222,7 +263,41 @@ class Cancellation:
 
 CANCEL_REASONS = ("no_stock", "buyer_request", "address_undeliverable", "exchange", "wrong_price")
 
-Message = StockLevel | ShipmentNotice | Cancellation
+
+
+@dataclass(frozen=True)
+class ItemShare:
+    """Share an item with the provider that keeps our goods."""
+
+    key: int
+    item: wire.SharedItem
+
+
+@dataclass(frozen=True)
+class Handover:
+    """Have a provider ship an order, or tell it what has changed of one. It carries a person."""
+
+    key: int
+    order: wire.HandedOrder = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """Announce goods that are to arrive at a provider."""
+
+    key: int
+    inbound: wire.AnnouncedInbound
+
+
+@dataclass(frozen=True)
+class Farewell:
+    """Take leave of a provider: the next step of it."""
+
+    key: int
+    stage: Literal["disconnected", "deactivated"]
+
+
+Message = StockLevel | ShipmentNotice | Cancellation | ItemShare | Handover | Announcement | Farewell
 
 
 @dataclass(frozen=True)

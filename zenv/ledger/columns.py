@@ -9,6 +9,7 @@ from collections.abc import Mapping
 SEALED: Mapping[str, str] = {
     "personal": "sealed",
     "secret": "sealed",
+    "standing": "sealed",
 }
 """Ciphertext: the recipient of an order under a key of its own (policy), a credential under the master key."""
 
@@ -16,6 +17,7 @@ PSEUDONYMS: Mapping[str, str] = {
     "customer": "pseudonym",
     "personal": "key_id",
     "customer_order": "number remote_id replaces",
+    "fulfilment": "remote_number",
     "run_failure": "remote_id",
     "run_records": "remote_ids",
 }
@@ -33,6 +35,7 @@ FREE_TEXT: Mapping[str, str] = {
     "notice": "subject text",
     "breaker": "why",
     "customer_order": "hold",
+    "inbound": "supplier",
     "audit": "subject detail",
 }
 """Sentences: zenv's own, but a person or a remote may have had a hand in them. `zenv privacy verify` looks through."""
@@ -40,14 +43,22 @@ FREE_TEXT: Mapping[str, str] = {
 HARMLESS: Mapping[str, tuple[str, str]] = {
     "attendance": ("who host state", "the machine and the process that keep the schedule"),
     "audit": ("actor action result digest", "who of your own people did what; a digest of the row"),
+    "client": ("name company_id import_user state fingerprint", "companies whose goods you keep; who of your own people"),
     "company": ("ledger_id name country time_zone currency key_kind key_detail key_fingerprint next_key_fingerprint",
                 "your own company, and where its key is kept"),
     "connection": ("name kind external_id region status marketplaces home_marketplace endpoint consent_scope",
                    "your own account and its settings"),
     "cursor": ("stream position", "how far a stream was read: times and tokens"),
     "customer_order": ("state channel_status cancelling cancel_reason buyer_wants_cancel fulfilled_by marketplace "
-                       "service_level currency digest", "codes; a digest of the order without its recipient"),
+                       "service_level currency digest entered_by", "codes; who of your own people; a digest of the order without its recipient"),
+    "fulfilment": ("state wish digest", "codes; units of a line that are to change; a digest"),
+    "inbound": ("number kind remote_id state made_by", "goods on their way; who of your own people"),
+    "inbound_line": ("remote_id sku", "what is on its way"),
     "item": ("sku gtin name attributes", "your goods"),
+    "link": ("state provider user_name fingerprint", "your provider; who of your own people"),
+    "link_request": ("company_id company_name user_name warehouse fingerprint token_id state decided_by",
+                     "a company that asks to be a client, and who of its people and yours"),
+    "link_token": ("id hash scopes used_for", "a client's token, as a keyed hash"),
     "listing": ("sku name asin gtin product_type fulfilled_by status parent_sku attributes currency digest",
                 "your offers"),
     "message": ("kind state remote_ref", "codes, and the remote's number of a submission"),
@@ -64,7 +75,9 @@ HARMLESS: Mapping[str, tuple[str, str]] = {
     "scheduled_task": ("task waits", "codes"),
     "secret": ("field", "the name of a credential"),
     "shipment": ("reference carrier service tracking", "how a package travels; a tracking number names no person"),
-    "warehouse": ("name kind", "your own places"),
+    "standing": ("plan provider support_contact address certificates certificate", "your own company as a provider"),
+    "warehouse": ("name kind keeper", "your own places; who of your own people"),
+    "zenv_user": ("name", "your own people"),
 }  # fmt: skip
 
 

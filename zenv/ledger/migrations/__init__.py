@@ -20,7 +20,7 @@ from zenv.ledger.home import BACKUPS
 
 STEPS = Path(__file__).parent
 
-NEWEST = 3
+NEWEST = 4
 """The schema version this zenv writes: the number of the last step (a test compares them)."""
 
 

@@ -18,6 +18,19 @@ from zenv.ledger.models.channels import (
     StockSource,
 )
 from zenv.ledger.models.goods import OUTSIDE, Company, Item, Level, Movement, Place, Transfer, Warehouse
+from zenv.ledger.models.network import (
+    Client,
+    ClientJournal,
+    Fulfilment,
+    Inbound,
+    InboundLine,
+    Link,
+    LinkRequest,
+    LinkToken,
+    Mirrored,
+    Standing,
+    User,
+)
 from zenv.ledger.models.people import Audit, Customer, OrderCustomer, Paper, PrivacyTerm
 from zenv.ledger.models.trade import Order, OrderComment, OrderLine, Personal, Reservation, Shipment, ShipmentLine
 from zenv.ledger.models.work import Attendance, Breaker, Run, RunFailure, RunRecords, ScheduledTask
@@ -27,14 +40,23 @@ __all__ = [
     "Attendance",
     "Audit",
     "Breaker",
+    "Client",
+    "ClientJournal",
     "Company",
     "Connection",
     "Cursor",
     "Customer",
+    "Fulfilment",
+    "Inbound",
+    "InboundLine",
     "Item",
     "Level",
+    "Link",
+    "LinkRequest",
+    "LinkToken",
     "Listing",
     "Message",
+    "Mirrored",
     "Movement",
     "Notice",
     "Order",
@@ -55,7 +77,9 @@ __all__ = [
     "Secret",
     "Shipment",
     "ShipmentLine",
+    "Standing",
     "StockSource",
     "Transfer",
+    "User",
     "Warehouse",
 ]

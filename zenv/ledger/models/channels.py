@@ -9,6 +9,10 @@ from sqlmodel import Field, SQLModel
 
 from zenv.ledger.models.base import one_of, strict
 
+NETWORK = ("zfn", "zfn_client")
+"""The kinds of connection that are links between two ledgers: to a provider, to a client. Neither is a channel: they
+are never owed a stock level, a shipment or a cancellation."""
+
 
 class Connection(SQLModel, table=True):
     """Our account at a remote, with its settings (connections)."""
@@ -124,13 +128,14 @@ class Listing(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """What we owe a remote, by subject and without content (outbox).
 
-    `subject` is the id of a listing (stock_level), shipment (shipment) or order (cancellation). `lease_until`
-    belongs to the process that is sending.
+    `subject` is the id of a listing (stock_level), shipment (shipment), order (cancellation, order), item (item),
+    inbound (inbound) or connection (link). `lease_until` belongs to the process that is sending. What a provider owes
+    a client waits until the client asks for it, and is gone when the client says that it has it.
     """
 
     __table_args__ = strict(
         UniqueConstraint("connection_id", "kind", "subject", name="one_message_per_subject"),
-        one_of("kind", "stock_level", "shipment", "cancellation"),
+        one_of("kind", "stock_level", "shipment", "cancellation", "link", "item", "inbound", "order"),
         one_of("state", "pending", "sending", "sent", "unknown", "parked"),
         Index("message_by_state", "connection_id", "kind", "state"),
     )

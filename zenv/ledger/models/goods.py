@@ -28,7 +28,7 @@ class Company(SQLModel, table=True):
 
 
 class Item(SQLModel, table=True):
-    """A thing we count (catalog)."""
+    """A thing we count (catalog). `client_id` is whose it is, where it is not our own (clients)."""
 
     __table_args__ = strict(
         CheckConstraint("unit_cost >= 0", name="cost_not_negative"),
@@ -45,10 +45,15 @@ class Item(SQLModel, table=True):
     weight_grams: int | None = None
     active: bool = True
     created_at: datetime
+    client_id: int | None = Field(default=None, foreign_key="client.id", index=True)
 
 
 class Warehouse(SQLModel, table=True):
-    """Where units are: own, or kept by somebody else (stock)."""
+    """Where units are: own, or kept by somebody else (stock).
+
+    `shared`: all users can view it or request transfers from it (Z44, Z45); else only `keeper`, who added it, and
+    administrators.
+    """
 
     __table_args__ = strict(one_of("kind", "own", "fba", "zfs", "zfn", "house"))
     id: int | None = Field(default=None, primary_key=True)
@@ -57,6 +62,8 @@ class Warehouse(SQLModel, table=True):
     rank: int = 100
     active: bool = True
     created_at: datetime
+    shared: bool = True
+    keeper: str = ""
 
 
 class Place(SQLModel, table=True):

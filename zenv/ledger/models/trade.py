@@ -13,7 +13,8 @@ from zenv.ledger.models.base import one_of, strict
 class Order(SQLModel, table=True):
     """What a customer bought (orders). A manual order has no connection.
 
-    `state` is ours; `channel_status` is the remote's own word. `hold` is the reason an order is on hold.
+    `state` is ours; `channel_status` is the remote's own word. `hold` is the reason an order is on hold. `ship_from` is
+    the warehouse the whole order must leave from; empty: line by line from wherever it is.
     """
 
     __tablename__ = "customer_order"
@@ -52,6 +53,8 @@ class Order(SQLModel, table=True):
     country: str = ""
     replaces: str = ""
     digest: bytes = b""
+    ship_from: int | None = Field(default=None, foreign_key="warehouse.id")
+    entered_by: str = ""
 
 
 class OrderLine(SQLModel, table=True):
@@ -107,7 +110,8 @@ class Reservation(SQLModel, table=True):
 class Shipment(SQLModel, table=True):
     """A package that left; `reference` numbers it inside its order, as the remote is told (orders).
 
-    `elsewhere` packages were shipped without zenv and are never told to the remote.
+    `elsewhere` packages were shipped without zenv and are never told to the remote. `last_movement` is the last of the
+    movements that were booked with it, where it left a shelf of ours.
     """
 
     __table_args__ = strict(UniqueConstraint("order_id", "reference", name="one_package_per_reference"))
@@ -121,6 +125,7 @@ class Shipment(SQLModel, table=True):
     shipped_at: datetime
     elsewhere: bool = False
     confirmed_at: datetime | None = None
+    last_movement: int | None = None
 
 
 class ShipmentLine(SQLModel, table=True):
