@@ -48,7 +48,7 @@ def _measured(home: Path, count: int) -> tuple[float, float, float, float, list[
         begun = time.perf_counter()
         with book.transaction() as t:
             owed = outbox.claim(t, 1, "stock_level", count)
-            levels = list(messages.build(t.sql, "stock_level", owed).values())
+            levels = list(messages.build(t.sql, "stock_level", owed, t.keys).values())
         claimed = time.perf_counter() - begun
         begun = time.perf_counter()
         sizes, told = [], 0

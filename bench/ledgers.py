@@ -69,7 +69,7 @@ def told(book: Book) -> None:
     """The channel has taken every stock level that was owed."""
     with book.transaction() as t:
         owed = {one.id: one for one in outbox.claim(t, 1, "stock_level", 1_000_000)}
-        built = messages.build(t.sql, "stock_level", list(owed.values()))
+        built = messages.build(t.sql, "stock_level", list(owed.values()), t.keys)
         messages.book_receipts(t, "stock_level", owed, built, [Receipt(key, "done") for key in owed])
 
 

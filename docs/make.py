@@ -1,10 +1,11 @@
-"""Write docs/commands.md and docs/errors.md from the program itself: `python docs/make.py`.
+"""Write docs/commands.md, docs/errors.md and docs/openapi.json from the program itself: `python docs/make.py`.
 
 tests/test_docs.py fails while they are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from zenv import cli, errors, output  # noqa: E402  # the folder above must be known first
+from zenv.server import description  # noqa: E402
 
 WIDTH = 100
 
@@ -74,7 +76,12 @@ on stderr what happened, that nothing was lost, and the next command; with `--js
 
 """
 
-PAGES = {"commands.md": commands_page, "errors.md": errors_page}
+def openapi_page() -> str:
+    """The face of a fulfilment provider, for whoever writes a client of their own."""
+    return json.dumps(description.document(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "errors.md": errors_page, "openapi.json": openapi_page}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -243,7 +243,7 @@ def movements(book: Book, sku: str) -> list[tuple[str, int]]:
 def to_send(book: Book, connection: int, kind: str = "stock_level") -> list[Any]:
     """The messages that would be sent now, by subject; nothing is claimed."""
     with book.reading() as sql:
-        return list(messages.build(sql, kind, outbox.pending(sql, connection, kind)).values())
+        return list(messages.build(sql, kind, outbox.pending(sql, connection, kind), book.keys).values())
 
 
 def offers(book: Book, connection: int) -> dict[str, int]:
@@ -262,7 +262,7 @@ def claim(book: Book, connection: int, kind: str = "stock_level") -> tuple[dict[
     """Take what is owed, as a sender does before the call."""
     with book.transaction() as t:
         taken = {one.id: one for one in outbox.claim(t, connection, kind, 1000)}
-        built = messages.build(t.sql, kind, list(taken.values()))
+        built = messages.build(t.sql, kind, list(taken.values()), t.keys)
         outbox.drop(t, [one for key, one in taken.items() if key not in built])
     return taken, built
 

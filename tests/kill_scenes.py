@@ -16,7 +16,7 @@ from tests import books, killing
 from tests.year.company import Clock
 from zenv import crew, sync
 from zenv.connectors.base import World
-from zenv.ledger import connections, orders, recipients, runs, schedule, sqlite, stock
+from zenv.ledger import connections, order_changes, orders, recipients, runs, schedule, sqlite, stock
 from zenv.ledger.book import Book
 from zenv.ledger.buckets import LedgerBuckets
 from zenv.simulators.amazon import AmazonSimulator
@@ -176,7 +176,7 @@ SHIPMENTS = Scene("shipments", "shipments", two_packages, each_package_confirmed
 def one_cancellation(book: Book, stage: Stage) -> None:
     read_everything(book, stage)
     with book.transaction() as t:
-        orders.cancel(t, min(stage.sim.orders), "no_stock")
+        order_changes.cancel(t, min(stage.sim.orders), "no_stock")
 
 
 def cancelled_once(book: Book, stage: Stage) -> None:

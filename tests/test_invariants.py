@@ -16,7 +16,7 @@ import pytest
 from tests import books
 from tests.books import PERSON, line, order, package, record
 from zenv.facts import OrderFact
-from zenv.ledger import audit, connections, invariants, orders, recipients, runs, sqlite, stock
+from zenv.ledger import audit, connections, invariants, order_changes, orders, recipients, runs, sqlite, stock
 from zenv.ledger.book import Book
 from zenv.ledger.invariants import append_only
 
@@ -32,7 +32,7 @@ def make_busy(book: Book) -> Book:
            order("A-4", line("BULB", 1)), order("A-5", line("LAMP", 1)))  # fmt: skip
     with book.transaction() as t:
         orders.pick(t, "A-1")
-        orders.cancel(t, "A-4", "no_stock")
+        order_changes.cancel(t, "A-4", "no_stock")
         stock.transfer(t, "LAMP", "Main", "Side", 1)
         recipients.record(t, amazon, [replace(PERSON, order="A-1")])
         connections.move_cursor(t, amazon, "orders", '{"since": "2026-03-02T08:00:00Z"}')
@@ -73,7 +73,7 @@ PRAGMA writable_schema=RESET;
 """
 COPY = ("number, connection_id, remote_id, state, channel_status, hold, cancelling, cancel_reason, buyer_wants_cancel,"
         " fulfilled_by, marketplace, service_level, placed_at, updated_at, recorded_at, currency, city, region,"
-        " postcode, country, replaces, digest")  # fmt: skip
+        " postcode, country, replaces, digest, entered_by")  # fmt: skip
 
 DAMAGE = {
     "I2 an order twice": Damage("twice", NO_UNIQUE + f"INSERT INTO customer_order ({COPY}) SELECT {COPY}"

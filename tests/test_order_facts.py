@@ -1,4 +1,4 @@
-"""What a channel says of its orders: once, whatever comes twice, late, or in the wrong order, and every change."""
+"""What a channel says of its order_changes, orders: once, whatever comes twice, late, or in the wrong order, and every change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.books import (
     shelf,
     state,
 )
-from zenv.ledger import connections, orders, stock, views
+from zenv.ledger import connections, order_changes, orders, stock, views
 from zenv.ledger.book import Book
 
 
@@ -179,7 +179,7 @@ def test_A13_a_buyers_wish_to_cancel_is_on_the_inbox_until_it_is_dealt_with(lamp
     record(lamps, AMAZON, order("A-1", line("LAMP", 1, buyer_wants_cancel="changed my mind"), said=MORNING + HOUR))
     assert ("cancel request", "A-1") in inbox(lamps)
     with lamps.transaction() as t:
-        orders.cancel(t, "A-1", "buyer_request")
+        order_changes.cancel(t, "A-1", "buyer_request")
     assert ("cancel request", "A-1") not in inbox(lamps)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests import books
 from tests.books import ask, available, do, held, make_order, shelf, ship, state
 from zenv.errors import BadInput, NotFound, Refused, ZenvError
-from zenv.ledger import orders, stock, views
+from zenv.ledger import order_changes, orders, stock, views
 from zenv.ledger.book import Book
 from zenv.ledger.orders import NewLine, NewOrder, NewPackage
 
@@ -119,7 +119,7 @@ def test_a_waiting_order_is_filled_as_soon_as_units_become_free(lamps: Book, clo
         case "count":
             do(lamps, stock.book_count, "LAMP", "Main", 15)
         case "cancel":
-            do(lamps, orders.cancel, first, "no_stock")
+            do(lamps, order_changes.cancel, first, "no_stock")
         case "arrive":
             number = do(lamps, stock.transfer, "LAMP", "Side", "Main", 4)
             do(lamps, stock.adjust, "LAMP", "Main", 1, "found")
@@ -245,7 +245,7 @@ CHANGES = {
     "pick": orders.pick,
     "unpick": orders.unpick,
     "ship": lambda t, number: orders.ship(t, number, [NewPackage("DHL", "T")]),
-    "cancel": lambda t, number: orders.cancel(t, number, "no_stock"),
+    "cancel": lambda t, number: order_changes.cancel(t, number, "no_stock"),
 }
 
 
@@ -263,7 +263,7 @@ def test_H33_an_order_the_channel_fulfils_can_only_be_read(lamps: Book) -> None:
 def test_an_order_that_has_ended_is_not_changed(lamps: Book, ended: str) -> None:
     number = make_order(lamps, ("LAMP", 1))
     if ended == "cancelled":
-        do(lamps, orders.cancel, number, "no_stock")
+        do(lamps, order_changes.cancel, number, "no_stock")
     else:
         ship(lamps, number)
     if ended == "completed":
@@ -319,9 +319,9 @@ def step(book: Book, kind: str, which: int, units: int) -> None:
             case "ship":
                 orders.ship(t, number, [NewPackage("DHL", "T", lines={"LAMP": units}, warehouse="Main")])
             case "part":
-                orders.cancel(t, number, "no_stock", {"LAMP": units})
+                order_changes.cancel(t, number, "no_stock", {"LAMP": units})
             case "cancel":
-                orders.cancel(t, number, "no_stock")
+                order_changes.cancel(t, number, "no_stock")
             case "allocate":
                 orders.allocate(t, number, (None, "Main", "Side")[units % 3])
             case _:

@@ -9,7 +9,7 @@ import pytest
 from tests import books
 from tests.books import available, counts, do, held, make_order, shelf, ship, state
 from zenv.errors import BadInput, Refused
-from zenv.ledger import orders, views
+from zenv.ledger import order_changes, orders, views
 from zenv.ledger.book import Book
 from zenv.ledger.orders import NewPackage
 
@@ -176,21 +176,21 @@ def test_C13_a_manual_order_cancelled_at_any_stage_lets_go_of_its_units_exactly_
     if stage == "part shipped":
         ship(lamps, number, {"LAMP": 1})
     if stage == "part picked":
-        do(lamps, orders.cancel, number, "buyer_request", {"LAMP": 1})
-    assert do(lamps, orders.cancel, number, "buyer_request") == "cancelled"
+        do(lamps, order_changes.cancel, number, "buyer_request", {"LAMP": 1})
+    assert do(lamps, order_changes.cancel, number, "buyer_request") == "cancelled"
     left = 1 if stage == "part shipped" else 0
     assert state(lamps, number) == ("shipped" if left else "cancelled")
     assert shelf(lamps, "LAMP") == (10 - left, 0, 0)
     assert available(lamps, "LAMP") == 10 - left
     with pytest.raises(Refused):
-        do(lamps, orders.cancel, number, "buyer_request")
+        do(lamps, order_changes.cancel, number, "buyer_request")
     assert shelf(lamps, "LAMP") == (10 - left, 0, 0)
 
 
 def test_part_of_a_manual_order_is_cancelled(lamps: Book) -> None:
     number = make_order(lamps, ("LAMP", 4), ("BULB", 1))
     do(lamps, orders.pick, number)
-    do(lamps, orders.cancel, number, "no_stock", {"LAMP": 3})
+    do(lamps, order_changes.cancel, number, "no_stock", {"LAMP": 3})
     assert state(lamps, number) == "ready"
     assert counts(lamps, number) == [("LAMP", 4, 3, 0), ("BULB", 1, 0, 0)]
     assert held(lamps, number) == [("LAMP", "Main", 1, 1), ("BULB", "Main", 1, 1)]
@@ -200,26 +200,26 @@ def test_part_of_a_manual_order_is_cancelled(lamps: Book) -> None:
 @pytest.mark.parametrize("units", [{"LAMP": 5}, {"LAMP": -1}, {"NOPE": 1}, {"LAMP": 0}, {}])
 def test_only_open_units_can_be_cancelled(lamps: Book, units: dict[str, int]) -> None:
     number = make_order(lamps, ("LAMP", 4))
-    do(lamps, orders.cancel, number, "no_stock", {"LAMP": 1})
+    do(lamps, order_changes.cancel, number, "no_stock", {"LAMP": 1})
     with pytest.raises(BadInput):
-        do(lamps, orders.cancel, number, "no_stock", units)
+        do(lamps, order_changes.cancel, number, "no_stock", units)
     assert counts(lamps, number) == [("LAMP", 4, 1, 0)]
 
 
 def test_a_cancellation_names_one_of_the_reasons_channels_know(lamps: Book) -> None:
     number = make_order(lamps, ("LAMP", 1))
     with pytest.raises(BadInput, match="no reason") as refused:
-        do(lamps, orders.cancel, number, "bored")
+        do(lamps, order_changes.cancel, number, "bored")
     assert "buyer_request" in refused.value.hint
 
 
 def test_a_channels_order_keeps_its_stock_until_the_channel_says_it_is_cancelled(lamps: Book) -> None:
     connection = books.connect(lamps)
     books.record(lamps, connection, books.order("A-1", books.line("LAMP", 4)))
-    assert do(lamps, orders.cancel, "A-1", "no_stock") == "requested"
+    assert do(lamps, order_changes.cancel, "A-1", "no_stock") == "requested"
     assert state(lamps, "A-1") == "cancelling"
     assert held(lamps, "A-1") == [("LAMP", "Main", 4, 0)]
-    for forbidden in (lambda: ship(lamps, "A-1"), lambda: do(lamps, orders.cancel, "A-1", "no_stock"),
+    for forbidden in (lambda: ship(lamps, "A-1"), lambda: do(lamps, order_changes.cancel, "A-1", "no_stock"),
                       lambda: do(lamps, orders.pick, "A-1")):  # fmt: skip
         with pytest.raises(Refused, match="being cancelled"):
             forbidden()
@@ -240,7 +240,7 @@ def test_a_channels_order_keeps_its_stock_until_the_channel_says_it_is_cancelled
 def test_a_refused_cancellation_is_on_the_inbox_and_the_order_goes_on(lamps: Book) -> None:
     connection = books.connect(lamps)
     books.record(lamps, connection, books.order("A-1", books.line("LAMP", 4)))
-    do(lamps, orders.cancel, "A-1", "no_stock")
+    do(lamps, order_changes.cancel, "A-1", "no_stock")
     books.send(lamps, connection, "cancellation", "refused", reason="too late")
     assert ("cancel refused", "A-1") in books.inbox(lamps)
     assert state(lamps, "A-1") == "ready"
@@ -252,9 +252,9 @@ def test_a_refused_cancellation_is_on_the_inbox_and_the_order_goes_on(lamps: Boo
 def test_a_refused_cancellation_can_be_asked_for_again(lamps: Book) -> None:
     connection = books.connect(lamps)
     books.record(lamps, connection, books.order("A-1", books.line("LAMP", 4)))
-    do(lamps, orders.cancel, "A-1", "no_stock")
+    do(lamps, order_changes.cancel, "A-1", "no_stock")
     books.send(lamps, connection, "cancellation", "refused")
-    do(lamps, orders.cancel, "A-1", "buyer_request")
+    do(lamps, order_changes.cancel, "A-1", "buyer_request")
     (again,) = books.send(lamps, connection, "cancellation")
     assert again.reason == "buyer_request"
 
@@ -263,7 +263,7 @@ def test_a_channels_order_is_not_cancelled_in_part_or_once_part_has_left(lamps: 
     connection = books.connect(lamps)
     books.record(lamps, connection, books.order("A-1", books.line("LAMP", 4)))
     with pytest.raises(Refused, match="whole orders only"):
-        do(lamps, orders.cancel, "A-1", "no_stock", {"LAMP": 1})
+        do(lamps, order_changes.cancel, "A-1", "no_stock", {"LAMP": 1})
     ship(lamps, "A-1", {"LAMP": 1})
     with pytest.raises(Refused, match="has been shipped"):
-        do(lamps, orders.cancel, "A-1", "no_stock")
+        do(lamps, order_changes.cancel, "A-1", "no_stock")

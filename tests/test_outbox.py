@@ -182,7 +182,7 @@ def test_after_a_lost_answer_the_channel_is_told_even_what_it_was_told_before(
     with book.transaction() as t:  # back to what the ledger believes the channel shows
         stock.adjust(t, "LAMP", "Main", -1, "counted wrongly")
     with book.reading() as sql:
-        again = messages.build(sql, "stock_level", outbox.unknown(sql, amazon, "stock_level"))
+        again = messages.build(sql, "stock_level", outbox.unknown(sql, amazon, "stock_level"), book.keys)
     assert [message.quantity for message in again.values()] == [10]
 
 
@@ -195,7 +195,7 @@ def test_a_lost_shipment_is_looked_up_under_its_own_number_and_never_owed_twice(
     books.answer(book, "shipment", taken, built, "unknown", reason="no answer")
     assert books.claim(book, amazon, "shipment") == ({}, {})
     with book.reading() as sql:
-        (message,) = messages.build(sql, "shipment", lost(book, amazon, "shipment")).values()
+        (message,) = messages.build(sql, "shipment", lost(book, amazon, "shipment"), book.keys).values()
     assert message.reference == "1"
     books.answer(book, "shipment", taken, {key: message for key in taken}, "done")
     assert not [kind for kind, _, _ in owed(book) if kind == "shipment"]

@@ -1,4 +1,4 @@
-"""The people orders go to: readable by whoever ships, by nobody who finds the files, and gone with the key."""
+"""The people order_changes, orders go to: readable by whoever ships, by nobody who finds the files, and gone with the key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests import books
 from tests.books import MORNING, PERSON, line, order, record
 from zenv.facts import RecipientFact
-from zenv.ledger import orders, recipients, views
+from zenv.ledger import order_changes, orders, recipients, views
 from zenv.ledger.book import Book
 from zenv.ledger.orders import NewLine, NewOrder
 from zenv.privacy import PERSONAL_FIELDS, REDACTED
@@ -109,7 +109,7 @@ def test_C8_persons_are_asked_for_once_an_order_is_ready_the_most_urgent_first(b
     tell(book, amazon, replace(PERSON, order="A-2"))
     assert wanted(book, amazon) == ["A-1"]
     with book.transaction() as t:
-        orders.cancel(t, "A-1", "buyer_request")
+        order_changes.cancel(t, "A-1", "buyer_request")
     assert wanted(book, amazon) == []
 
 

@@ -14,7 +14,7 @@ from tests import books
 from tests.books import HOUR, MORNING, do, line, offers, order, owed, record
 from zenv.errors import ZenvError
 from zenv.facts import ListingFact
-from zenv.ledger import connections, listing_facts, listings, orders, stock
+from zenv.ledger import connections, listing_facts, listings, order_changes, orders, stock
 from zenv.ledger.book import Book
 from zenv.ledger.models import OUTSIDE
 
@@ -298,7 +298,7 @@ def step(book: Book, amazon: int, kind: str, which: int, units: int) -> None:
         "receive": lambda: books.receive(book, "LAMP", units, warehouse),
         "count": lambda: do(book, stock.book_count, "LAMP", warehouse, units),
         "move": lambda: do(book, stock.transfer, "LAMP", "Side", "Main", units, arrives_now=True),
-        "cancel": lambda: do(book, orders.cancel, number, "no_stock"),
+        "cancel": lambda: do(book, order_changes.cancel, number, "no_stock"),
         "pick": lambda: do(book, orders.pick, number),
         "edit": lambda: edit(book, warehouses=chosen, buffer=units),
     }

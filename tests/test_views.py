@@ -15,9 +15,10 @@ import pytest
 
 from tests import books
 from tests.books import PERSON, line, order, record
+from tests.zfn import linked
 from zenv.errors import BadInput, NotFound, WrongLedger
 from zenv.facts import BadRecord
-from zenv.ledger import attendance, orders, papers, recipients, runs, schedule, sqlite, views
+from zenv.ledger import attendance, inbounds, orders, papers, recipients, runs, schedule, sqlite, views
 from zenv.ledger.book import Book
 
 GOLDEN = Path(__file__).with_name("view_columns.txt")
@@ -35,6 +36,7 @@ def full(book: Book) -> Book:
     books.ship(book, "A-1", {"LAMP": 1})
     with book.transaction() as t:
         books.stock.transfer(t, "LAMP", "Main", "Side", 1)
+        inbounds.request(t, "Main", "Side", {"LAMP": 1})
         schedule.plan(t, [schedule.Bound(amazon, "orders", timedelta(minutes=15))], "UTC")
         attendance.sign(t, "daemon", new=True)
         run = runs.begin(t, amazon, "orders")
@@ -42,6 +44,7 @@ def full(book: Book) -> Book:
         runs.end(t, run, "partial", runs.Tally(failed=1))
         recipients.record(t, amazon, [replace(PERSON, order="A-1")])
     papers.keep(book, 1, None, "carrier_label", b"%PDF-1.7")
+    linked.link(book, "LAMP")
     return book
 
 
@@ -77,7 +80,7 @@ def test_each_question_of_a_list_command_is_answered(full: Book) -> None:
         views.warehouses(home), views.orders(home, state="part_shipped", connection="amazon", search="A-"),
         views.order_lines(home, "A-1"), views.order_comments(home, "A-1"), views.shipments(home, "A-1"),
         views.connections(home), views.runs(home, "amazon"), views.run_failures(home, 1),
-        views.messages(home, "amazon"), views.inbox(home),
+        views.messages(home, "amazon"), views.inbox(home), views.inbounds(home), views.inbound_lines(home, "TO-1"),
     ):  # fmt: skip
         assert found.rows and len(found.rows[0]) == len(found.columns)
     assert views.item(home, "LAMP")["on_hand"] == 8

@@ -12,7 +12,18 @@ from typing import Any, Literal
 
 from zenv.connectors.base import Connector
 from zenv.errors import LoginNeeded, Stopped, Unanswered, Unreachable, ZenvError
-from zenv.facts import Message, Receipt, StockLevel
+from zenv.facts import (
+    Announcement,
+    Cancellation,
+    Farewell,
+    Handover,
+    ItemShare,
+    Message,
+    Receipt,
+    RequestLink,
+    ShipmentNotice,
+    StockLevel,
+)
 from zenv.ledger import messages, outbox
 from zenv.ledger.book import Book
 from zenv.ledger.notices import notice, withdraw
@@ -20,8 +31,10 @@ from zenv.ledger.outbox import Owed
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction
 
-AT_ONCE = {"stock_level": 100_000, "shipment": 50, "cancellation": 500}
-BOOKED_TOGETHER = {"stock_level": 500, "shipment": 1, "cancellation": 500}
+AT_ONCE = {"stock_level": 100_000, "shipment": 50, "cancellation": 500, "link": 1, "item": 10_000, "inbound": 1000,
+           "order": 1000}  # fmt: skip
+BOOKED_TOGETHER = {"stock_level": 500, "shipment": 1, "cancellation": 500, "link": 1, "item": 200, "inbound": 200,
+                   "order": 200}  # fmt: skip
 """Receipts per commit: a shipment's is committed at once, because losing it costs a look-up."""
 
 PAUSE_SECONDS = 60.0
@@ -64,7 +77,7 @@ def deliver(book: Book, owner: AnyRow, connector: Connector, kind: str, tally: T
 def _look_up(book: Book, owner: AnyRow, connector: Connector, kind: str) -> None:
     with book.reading() as sql:
         lost = outbox.unknown(sql, owner.id, kind)
-        built = messages.build(sql, kind, lost)
+        built = messages.build(sql, kind, lost, book.keys)
     by_key = {owed.id: owed for owed in lost}
     for owed in lost:
         message = built.get(owed.id)
@@ -81,7 +94,7 @@ def _look_up(book: Book, owner: AnyRow, connector: Connector, kind: str) -> None
 def _follow(book: Book, owner: AnyRow, connector: Connector, kind: str) -> None:
     with book.reading() as sql:
         under_way = outbox.under_way(sql, owner.id, kind)
-        built = {ref: _as_sent(sql, kind, owed) for ref, owed in under_way.items()}
+        built = {ref: _as_sent(book, sql, kind, owed) for ref, owed in under_way.items()}
     for ref, owed in under_way.items():
         by_key = {one.id: one for one in owed}
         # What has nothing to say any more (the order is seen cancelled) needs no answer either.
@@ -90,9 +103,9 @@ def _follow(book: Book, owner: AnyRow, connector: Connector, kind: str) -> None:
         _book(book, kind, by_key, {}, overtaken + answered)
 
 
-def _as_sent(sql: Any, kind: str, owed: Sequence[Owed]) -> dict[int, Message]:
+def _as_sent(book: Book, sql: Any, kind: str, owed: Sequence[Owed]) -> dict[int, Message]:
     """The messages as they were sent."""
-    return messages.as_submitted(sql, owed) if kind == "stock_level" else messages.build(sql, kind, owed)
+    return messages.as_submitted(sql, owed) if kind == "stock_level" else messages.build(sql, kind, owed, book.keys)
 
 
 def _claim(
@@ -101,7 +114,7 @@ def _claim(
     """Take what is to be sent; what has nothing to say any more is dropped in the same transaction."""
     with book.transaction() as t:
         claimed = {owed.id: owed for owed in outbox.claim(t, owner.id, kind, AT_ONCE[kind])}
-        built = messages.build(t.sql, kind, list(claimed.values()))
+        built = messages.build(t.sql, kind, list(claimed.values()), t.keys)
         outbox.drop(t, [owed for key, owed in claimed.items() if key not in built])
         if kind == "stock_level" and not yes_to_zero:
             held = _suspicious_zeros(built, messages.count_told(t.sql, owner.id))
@@ -178,7 +191,7 @@ def plan(book: Book, connection: int) -> list[Planned]:
     with book.reading() as sql:
         for kind in AT_ONCE:
             owed = outbox.pending(sql, connection, kind)
-            built = messages.build(sql, kind, owed)
+            built = messages.build(sql, kind, owed, book.keys)
             planned += [_planned(kind, message) for message in built.values()]
     return planned
 
@@ -187,5 +200,17 @@ def _planned(kind: str, message: Message) -> Planned:
     if isinstance(message, StockLevel):
         was = "" if message.live is None else str(message.live)
         return Planned(kind, message.sku, was, f"{message.quantity} in {message.handling_days} days")
-    subject = message.order
-    return Planned(kind, subject, "", getattr(message, "tracking", "") or getattr(message, "reason", ""))
+    subject, becomes = SPOKEN[type(message)](message)
+    return Planned(kind, subject, "", becomes)
+
+
+SPOKEN: dict[type, Callable[[Any], tuple[str, str]]] = {
+    ShipmentNotice: lambda message: (message.order, message.tracking),
+    Cancellation: lambda message: (message.order, message.reason),
+    ItemShare: lambda message: (message.item.sku, "active" if message.item.active else "inactive"),
+    Handover: lambda message: (message.order.order, "cancelled" if message.order.cancelled else "to be shipped"),
+    Announcement: lambda message: (message.inbound.number, "cancelled" if message.inbound.cancelled else "to arrive"),
+    RequestLink: lambda message: (message.warehouse, "requested"),
+    Farewell: lambda message: ("link", message.stage),
+}
+"""The subject of a message, and what the remote would be told of it."""

@@ -264,7 +264,6 @@ class Cancellation:
 CANCEL_REASONS = ("no_stock", "buyer_request", "address_undeliverable", "exchange", "wrong_price")
 
 
-
 @dataclass(frozen=True)
 class ItemShare:
     """Share an item with the provider that keeps our goods."""
@@ -290,6 +289,17 @@ class Announcement:
 
 
 @dataclass(frozen=True)
+class RequestLink:
+    """Ask a provider to take us as a client. The secret of the request is the connector's."""
+
+    key: int
+    company_id: str
+    company_name: str
+    user: str
+    warehouse: str
+
+
+@dataclass(frozen=True)
 class Farewell:
     """Take leave of a provider: the next step of it."""
 
@@ -297,7 +307,7 @@ class Farewell:
     stage: Literal["disconnected", "deactivated"]
 
 
-Message = StockLevel | ShipmentNotice | Cancellation | ItemShare | Handover | Announcement | Farewell
+Message = StockLevel | ShipmentNotice | Cancellation | ItemShare | Handover | Announcement | RequestLink | Farewell
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the daemon logs: to stderr, a line per record, `key=value`, with nothing personal in it."""
+"""What the daemon and the server log: to stderr, a line per record, `key=value`, with nothing personal in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from zenv import privacy
 
-TOLD = ("zenv.daemon", "zenv.sync", "zenv.housekeeping")
+TOLD = ("zenv.daemon", "zenv.sync", "zenv.housekeeping", "zenv.server")
 """Who speaks at INFO."""
 
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^\s"=]*)'

@@ -31,7 +31,7 @@ INTERRUPTED = failures.INTERRUPTED
 MONEY = frozenset({"unit_cost", "price", "tax", "total"})
 """Columns in minor units of the row's `currency`."""
 
-FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new", "late", "here"})
+FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new", "late", "here", "shared"})
 DOCUMENTS = frozenset({"attributes"})
 PROSE = frozenset({"name", "text", "note", "reason", "term", "see", "command", "attributes", "city", "subject", "why"})
 """Columns that may be broken into lines when a table is wider than the terminal, as times may; identities may not."""

@@ -14,11 +14,24 @@ from sqlalchemy.exc import IntegrityError
 
 from zenv.connectors.base import Connector, Task
 from zenv.errors import Busy, DiskTrouble, KeyUnavailable, Stopped, Throttled, ZenvError
-from zenv.facts import BadRecord, Fact, ListingFact, OrderFact, Page, RecipientFact
-from zenv.ledger import connections, listing_facts, messages, order_facts, recipients, runs
+from zenv.facts import (
+    BadRecord,
+    BookedFact,
+    Fact,
+    HandedFact,
+    InboundFact,
+    LevelsFact,
+    LinkFact,
+    ListingFact,
+    OrderFact,
+    Page,
+    RecipientFact,
+)
+from zenv.ledger import connections, inbounds, listing_facts, messages, order_facts, recipients, runs
 from zenv.ledger.book import Book
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction, in_chunks
+from zenv.ledger.zfn import answers, journal, links, sharing
 
 DETAILS_AT_ONCE = 100
 READ_BACK_AT_ONCE = 2000
@@ -65,9 +78,7 @@ def pull_task(job: Job, task: Task) -> None:
     for stream in task.streams:
         if stream == "listings":
             _read_orders_first(job)
-        _pull(job, stream)
-        for follow_up in FOLLOW_UPS.get(stream, ()):
-            follow_up(job)
+        pull_stream(job, stream)
     for step in STEPS.get(task.name, ()):
         step(job)
 
@@ -79,8 +90,7 @@ def pull_period(job: Job, stream: str, since: datetime, until: datetime) -> None
     said = f"{read} {stream} {DATED[stream]} from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
     brought = job.tally.items + job.tally.orders + job.tally.failed
     job.tally.notes.insert(0, said if brought or not read else f"{said}; {_nothing_new(job, stream)}")
-    for follow_up in FOLLOW_UPS.get(stream, ()):
-        follow_up(job)
+    _follow_up(job, stream)
 
 
 DATED = {"orders": "placed", "listings": "created"}
@@ -121,7 +131,7 @@ def _read_orders_first(job: Job) -> None:
     are read, the less can happen in between. A long first import of orders need only have been begun, because
     what ends from then on arrives as a change."""
     try:
-        _pull(job, "orders")
+        read_stream(job, "orders")
     except Throttled:
         if _cursor(job, "orders") is None:
             raise
@@ -132,7 +142,19 @@ def _cursor(job: Job, stream: str) -> str | None:
         return connections.cursor(sql, job.row.id, stream)
 
 
-def _pull(job: Job, stream: str) -> None:
+def pull_stream(job: Job, stream: str) -> None:
+    """Read a stream, and what its new records need."""
+    read_stream(job, stream)
+    _follow_up(job, stream)
+
+
+def _follow_up(job: Job, stream: str) -> None:
+    for follow_up in FOLLOW_UPS.get(stream, ()):
+        follow_up(job)
+
+
+def read_stream(job: Job, stream: str) -> None:
+    """Record the pages of a stream from where it was left."""
     seen = 0
     for page in job.connector.pull(stream, _cursor(job, stream)):
         record_page(job, page, stream)
@@ -146,6 +168,9 @@ def _pull(job: Job, stream: str) -> None:
 
 def record_page(job: Job, page: Page, stream: str) -> None:
     """Record a page and its cursor in one transaction; if one record spoils it, each record on its own."""
+    if any(isinstance(fact, BookedFact) for fact in page.facts):
+        _record_journal(job, page, stream)
+        return
     try:
         with job.book.transaction() as t:
             changed = _record(t, job, page.facts)
@@ -157,6 +182,18 @@ def record_page(job: Job, page: Page, stream: str) -> None:
         _record_one_by_one(job, page.facts)
         with job.book.transaction() as t:
             _end_page(t, job, page, stream)
+    job.go_on()
+
+
+def _record_journal(job: Job, page: Page, stream: str) -> None:
+    """The journal of a provider is repeated in its order, and nothing of it twice: a page with its mark in one
+    transaction, in which what cannot be repeated is left out."""
+    booked = [fact.booked for fact in page.facts if isinstance(fact, BookedFact)]
+    with job.book.transaction() as t:
+        bad = journal.record(t, job.row.id, booked)
+        runs.set_aside(t, job.run, bad)
+        _end_page(t, job, page, stream)
+    job.tally.set_aside(bad)
     job.go_on()
 
 
@@ -193,10 +230,29 @@ def _record(t: Transaction, job: Job, facts: Sequence[Fact]) -> Tally:
     if people := [fact for fact in facts if isinstance(fact, RecipientFact)]:
         recipients.record(t, owner, people)
         runs.came_good(t, owner, "recipient", [fact.order for fact in people])
+    for fact in facts:
+        _record_of_network(t, owner, fact)
     bad_records = [fact for fact in facts if isinstance(fact, BadRecord)]
     runs.set_aside(t, job.run, bad_records)
     changed.set_aside(bad_records)
     return changed
+
+
+def _record_of_network(t: Transaction, owner: int, fact: Fact) -> None:
+    """What only a provider says."""
+    match fact:
+        case LinkFact():
+            links.record(t, owner, fact)
+        case HandedFact():
+            answers.record_state(t, owner, fact.state)
+        case InboundFact():
+            inbounds.record_state(t, owner, fact.state)
+        case LevelsFact():
+            journal.take_levels(t, owner, fact)
+        case _:
+            return
+    kind, name = runs.reference(fact)
+    runs.came_good(t, owner, kind, [name])
 
 
 def _record_one_by_one(job: Job, facts: Sequence[Fact]) -> None:
@@ -222,12 +278,10 @@ def _named(fact: Fact, error: Exception) -> BadRecord:
     match fact:
         case ListingFact():
             return BadRecord("listing", fact.sku, reason)
-        case OrderFact():
-            return BadRecord("order", fact.remote_id, reason)
-        case RecipientFact():
-            return BadRecord("recipient", fact.order, reason)
         case BadRecord():
             return fact
+    kind, name = runs.reference(fact)
+    return BadRecord(kind, name, reason)
 
 
 def fetch(job: Job, kind: str, references: Sequence[str]) -> None:
@@ -282,9 +336,26 @@ def _read_back(job: Job) -> None:
         fetch(job, "listing", told)
 
 
+def _take_levels(job: Job) -> None:
+    """Items that were linked after the provider had moved them: their levels are its own, right after what was read of
+    the journal."""
+    with job.book.reading() as sql:
+        wanted = sharing.without_levels(sql, job.row.id)
+    if wanted:
+        take_levels(job, _cursor(job, journal.STREAM) or journal.BEGINNING, wanted)
+
+
+def take_levels(job: Job, mark: str | None, skus: Sequence[str] = ()) -> None:
+    """Have the mirror hold what the provider has of these SKUs (none named: of everything) right after a mark; without
+    one, right now. The mark of the levels becomes that of the journal with them."""
+    for page in job.connector.fetch("levels", [mark or "", *skus]):
+        record_page(job, page, journal.STREAM)
+
+
 FOLLOW_UPS: dict[str, tuple[Callable[[Job], None], ...]] = {
     "listings": (_fetch_details,),
     "orders": (_fetch_recipients,),
+    "events": (_take_levels,),
 }
 STEPS: dict[str, tuple[Callable[[Job], None], ...]] = {
     "cancellations": (_ask_for_silent_orders,),

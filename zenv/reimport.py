@@ -1,6 +1,8 @@
-"""Reading the whole catalogue of the connections that sell from a warehouse again, and linking its listings anew.
+"""Reading the whole catalogue of the connections that sell from a warehouse again, and linking its listings anew; of
+the provider, where one keeps the warehouse (Z29, Z30).
 
-No item is made or changed, whatever the connections do else (Z31): what has no counterpart waits on the inbox.
+No item is made or changed, whatever the connections do else (Z31): what has no counterpart waits on the inbox. The
+quantities of what is linked are fresh afterwards, in the same run (Z33).
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from typing import Unpack
 
 from zenv import pulling, sync
 from zenv.connectors.base import Task, World
-from zenv.errors import KeyUnavailable, Stopped, ZenvError
+from zenv.errors import KeyUnavailable, Refused, Stopped, ZenvError
 from zenv.ledger import remapping
 from zenv.ledger.book import Book
 from zenv.ledger.remapping import Remapped
+from zenv.ledger.zfn import journal
 from zenv.pulling import Job
 from zenv.sync import How, RunResult
 
@@ -73,9 +76,26 @@ def _read_and_link(job: Job) -> tuple[int, Remapped]:
     read = pulling.read_period(job, "listings", CATALOGUE, EVER, job.book.clock() + A_CLOCK_OFF)
     with job.book.transaction() as t:
         remapped = remapping.remap(t, job.row)
+    if job.row.kind == "zfn":
+        _refresh_levels(job)
     job.tally.items += remapped.linked + remapped.replaced
     job.tally.notes.append(in_words(read, remapped))
     return read, remapped
+
+
+def _refresh_levels(job: Job) -> None:
+    """Read the provider's journal to its end, and take its levels right there. Where the provider went back to a
+    backup, its journal goes on from where it is now, with its levels as they are."""
+    try:
+        pulling.read_stream(job, journal.STREAM)
+        with job.book.reading() as sql:
+            mark: str | None = journal.mark(sql, job.row.id)
+    except Refused as error:
+        if error.remote is None or error.remote.code != "history changed":
+            raise
+        mark = None
+        job.tally.notes.append(f"{job.row.name} went back to a backup; its journal is read from where it is now")
+    pulling.take_levels(job, mark)
 
 
 def in_words(read: int, remapped: Remapped) -> str:

@@ -161,8 +161,8 @@ def run_period(book: Book, name: str, task: str | None, since: datetime, until: 
     wanted = [_task(book, name, task)] if task else tasks_of(book, name)
     dated = [one for one in wanted if one.dated]
     if not dated:
-        raise BadInput(f"A period can be chosen for what is read by its date, orders and items; {task} is not.",
-                       f"zenv sync now {name} {task}")  # fmt: skip
+        raise BadInput(f"A period can be chosen for what is read by its date, orders and items; {task or name} is not.",
+                       f"zenv sync now {name} {task or ''}".strip())  # fmt: skip
 
     def work(job: Job, task: Task) -> None:
         pulling.pull_period(job, task.dated, since, until)

@@ -14,6 +14,7 @@ from pathlib import Path
 from zenv.credentials.systemd import CREDENTIAL
 
 SERVICE, DUE_SERVICE, DUE_TIMER = "zenv.service", "zenv-due.service", "zenv-due.timer"
+FACE = "zenv-serve.service"
 SYSTEM_USER = "zenv"
 STATE = Path("/var/lib/zenv")
 """What StateDirectory=zenv makes and hands over, with the right owner."""
@@ -66,8 +67,18 @@ TimeoutStopSec=45s
 KillMode=mixed
 """.splitlines()
 
-MENDED_BY_A_PERSON = "RestartPreventExitStatus=2 64 65 66 78"
-"""No ledger, a wrong setting, a wrong option: starting again would not help."""
+_FACE = """\
+Type=notify
+NotifyAccess=main
+Restart=on-failure
+RestartSec=10s
+TimeoutStartSec=2min
+TimeoutStopSec=45s
+KillMode=mixed
+""".splitlines()
+
+MENDED_BY_A_PERSON = "RestartPreventExitStatus=2 64 65 66 78 79"
+"""No ledger, a wrong setting, a wrong option, a rule: starting again would not help."""
 NO_FAILURE = "SuccessExitStatus=75 80"
 """Somebody else is at it; something waits on the inbox: the timer comes again, and the unit has not failed."""
 
@@ -115,6 +126,15 @@ def due_timer() -> str:
         ("Timer", timer),
         ("Install", ["WantedBy=timers.target"]),
     )
+
+
+def face(setting: Setting, listen: str) -> dict[str, str]:
+    """zenv-serve.service: the face of a provider, kept alive; the file by its name."""
+    about = ["Description=zenv, the face of a fulfilment provider", *_after(setting),
+             "StartLimitIntervalSec=10min", "StartLimitBurst=5"]  # fmt: skip
+    target = "multi-user.target" if setting.system else "default.target"
+    service = [_start(setting, "serve", "--listen", listen), *_FACE, MENDED_BY_A_PERSON, *_place(setting), *_HARDENING]
+    return {FACE: _text(("Unit", about), ("Service", service), ("Install", [f"WantedBy={target}"]))}
 
 
 def units(setting: Setting, timer: bool) -> dict[str, str]:

@@ -358,7 +358,7 @@ class LevelOf(Said):
 
 
 class Levels(Said):
-    """Levels as they were right after a mark, by SKU; items without units are left out. `more` follow after the last."""
+    """Levels as they were right after a mark, by SKU; items without units are left out, `more` follow the last."""
 
     at: Mark
     levels: list[LevelOf]
@@ -374,4 +374,3 @@ def number_in(said: str) -> tuple[str, str]:
     """The side that entered it, `c` or `p`, and its number there."""
     side, _, number = said.partition(":")
     return side, number
-

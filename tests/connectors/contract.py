@@ -83,7 +83,7 @@ def last_cursor(pages: list[Page], start: str | None = None) -> str | None:
 def identity(fact: Fact) -> tuple[str, str]:
     """What a fact is about."""
     name = getattr(fact, "remote_id", "") or getattr(fact, "sku", "") or getattr(fact, "order", "")
-    return type(fact).__name__, name
+    return type(fact).__name__, name or repr(fact)
 
 
 class ConnectorContract:

@@ -11,7 +11,7 @@ import httpx
 
 from tests.sync.shop import calls, every_request, opened, run_all, sim_of
 from tests.year.company import Clock, Company
-from zenv.ledger import orders, recipients, views
+from zenv.ledger import order_changes, orders, recipients, views
 from zenv.simulators.amazon import AmazonSimulator
 
 HOUR = 3600.0
@@ -89,7 +89,7 @@ def everything(shop: Company) -> Iterator[Any]:
     yield from run_all(shop)
     with shop.book.transaction() as t:
         orders.ship(t, first, [orders.NewPackage("UPS", "1Z1")])
-        orders.cancel(t, second, "no_stock")
+        order_changes.cancel(t, second, "no_stock")
     for fault in ("500", "half_body", "lost_reply", "invalid_input", "truncated_json", "expired_token", "reset"):
         sim.fault(fault, times=1 if fault == "expired_token" else 2)
         sim.change_address(sim.place_order([("MUG", 1)], **about), MARKED)

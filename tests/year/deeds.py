@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from tests.year.company import Company, Shop
 from tests.year.outside import Outside, Packed
 from zenv.errors import ZenvError
-from zenv.ledger import listings, notices, orders, outbox, stock
+from zenv.ledger import listings, notices, order_changes, orders, outbox, stock
 from zenv.simulators.amazon import Order
 
 T = TypeVar("T")
@@ -209,7 +209,7 @@ def accept_cancel(y: Year) -> Shop | None:
     chosen = y.pick([(n, shop) for n, shop in shops if _lines_known(y, shop, shop.sim.orders[n])])
     if chosen is None:
         return None
-    attempt(y, f"{chosen[0]}: asked to cancel", lambda t: orders.cancel(t, chosen[0], "buyer_request"))
+    attempt(y, f"{chosen[0]}: asked to cancel", lambda t: order_changes.cancel(t, chosen[0], "buyer_request"))
     return chosen[1]
 
 
@@ -229,7 +229,7 @@ def end_by_hand(y: Year) -> None:
     needs = Counter(y.outside.by_hand[number])
     held = sum(row[0] for row in y.company.rows("SELECT reserved FROM open_lines WHERE number = ?", number))
     if y.rng.random() < 0.3:
-        done = attempt(y, f"{number}: cancelled", lambda t: orders.cancel(t, number, "no_stock"))
+        done = attempt(y, f"{number}: cancelled", lambda t: order_changes.cancel(t, number, "no_stock"))
     elif held == needs.total() and in_reach(y, number, needs):
         done = attempt(y, f"{number}: packed", lambda t: orders.ship(t, number, [orders.NewPackage("", "")]))
         y.outside.shelf -= needs if done else Counter()

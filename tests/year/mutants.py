@@ -17,7 +17,7 @@ from typing import Any
 from zenv import delivery, sync
 from zenv.connectors.amazon import following, order_stream
 from zenv.connectors.amazon import stock as amazon_stock
-from zenv.ledger import adoption, lines, listings, messages, order_facts, orders, outbox, settle, stock
+from zenv.ledger import adoption, lines, listings, messages, order_changes, order_facts, outbox, settle, stock
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
                ("    warehouse = held", "    if on_shelf is not None:\n        return []\n    warehouse = held")),
     ),
     "a cancelled order keeps its stock": (change(lines.reshape, ("in held_for(t, wanted)", "in ()")),),
-    "a cancellation releases at once": (change(orders._ask_to_cancel, ('return "requested"', _RELEASED)),),
+    "a cancellation releases at once": (change(order_changes._ask_to_cancel, ('return "requested"', _RELEASED)),),
     "the opening stock forgets open orders": (
         change(adoption._opening_units, ("quantity + changes.get(listing, 0)", "quantity")),
         change(order_facts._reopen, ('line["quantity"] - line["cancelled"] - line["shipped"]', "0")),

@@ -72,6 +72,11 @@ def home() -> Path:
     return _session.get().home
 
 
+def actor() -> str:
+    """Who acts, for the history."""
+    return _session.get().actor
+
+
 def manner() -> Manner:
     """How this command line wants to be answered."""
     return _session.get().manner
@@ -144,9 +149,25 @@ def stoppable() -> Iterator[Event]:
 
 @contextmanager
 def writing() -> Iterator[Transaction]:
-    """One transaction in the ledger: all that the command changes."""
-    with opened() as book, book.transaction() as t:
-        yield t
+    """One transaction in the ledger: all that the command changes. What it made a provider be owed is told at once."""
+    with opened() as book:
+        with book.transaction() as t:
+            yield t
+        tell_providers(book)
+
+
+def tell_providers(book: Book) -> None:
+    """Tell what is owed to providers, if anything is; what has to wait is a remark, no failure of the command."""
+    from zenv.ledger.zfn import links
+
+    with book.reading() as sql:
+        if not links.owing(sql):
+            return
+    from zenv import handover
+
+    for waits in handover.at_once(book):
+        if not manner().quiet:
+            output.remark(handover.in_words(waits))
 
 
 def shown(table: Table, empty: str, *without: str) -> Rows:

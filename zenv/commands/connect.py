@@ -155,7 +155,7 @@ def only_warehouse() -> tuple[str, ...]:
     """The own, active warehouse when there is just one, so that nobody has to name it."""
     from zenv.ledger import views
 
-    table = views.warehouses(commands.home())
+    table = views.warehouses(commands.home(), commands.actor())
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     own = tuple(str(row["warehouse"]) for row in rows if row["kind"] == "own" and row["active"])
     return own if len(own) == 1 else ()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zenv import commands
 from zenv.commands import Done, Record, Rows, Value
 from zenv.errors import NotFound, Refused, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from zenv.units import Setting
 
 app = commands.noun("The process that keeps the schedule: run it, see it, let systemd keep it.")
 
@@ -64,24 +68,26 @@ def install(
     """Write a hardened systemd unit for this zenv and this ledger, and say what is next. Nothing is started."""
     if system == user:
         raise UsageError("Choose one: --system or --user.", "zenv daemon install --help")
-    return _install(system, timer, yes)
+    from zenv import units
+
+    _refuse_both(timer, system)
+    return install_units(system, lambda setting: units.units(setting, timer), units.DUE_TIMER if timer else "zenv", yes)
 
 
 # ---- the steps of install --------------------------------------------------------------------------------
 
 
-def _install(system: bool, timer: bool, yes: bool) -> Value:
-    """Look at everything first: what is refused leaves nothing half done."""
+def install_units(system: bool, texts_for: Callable[[Setting], dict[str, str]], unit: str, yes: bool) -> Value:
+    """Write units, of which `unit` is the one to enable. Look at everything first: what is refused leaves nothing half
+    done."""
     from zenv import units
 
     if system:
         _refuse_what_a_service_cannot_have()
-    folder = SYSTEM_UNITS if system else _users_units()
-    _refuse_both(folder, timer, system)
+    folder = _folder(system)
     kind, detail = _key_place(system)
     credential = detail if kind == "systemd" else ""
-    setting = units.Setting(program(), _home(), system, credential)
-    texts = units.units(setting, timer)
+    texts = texts_for(units.Setting(program(), _home(), system, credential))
     changes = _differences(folder, texts)
     if changes.rows and not commands.confirmed(changes, "Replace what is there?", yes):
         if commands.at_terminal():
@@ -89,7 +95,11 @@ def _install(system: bool, timer: bool, yes: bool) -> Value:
         raise UsageError(f"There is another unit of that name in {folder}. Nothing was written.", "Add --yes.")
     steps = _hand_over([_home(), *([Path(detail)] if kind == "file" else [])]) if system else []
     steps += [("wrote", str(_write(folder / name, text))) for name, text in texts.items()]
-    return Rows(("step", "what"), steps + _next(system, units.DUE_TIMER if timer else "zenv"))
+    return Rows(("step", "what"), steps + _next(system, unit))
+
+
+def _folder(system: bool) -> Path:
+    return SYSTEM_UNITS if system else _users_units()
 
 
 def _home() -> Path:
@@ -119,12 +129,12 @@ def _users_units() -> Path:
     return (Path(chosen) if chosen else Path.home() / ".config") / "systemd" / "user"
 
 
-def _refuse_both(folder: Path, timer: bool, system: bool) -> None:
+def _refuse_both(timer: bool, system: bool) -> None:
     """The daemon beside the timer would do no harm, but one of the two is for nothing."""
     from zenv import units
 
     other = units.SERVICE if timer else units.DUE_TIMER
-    wanted_by = folder.glob(f"*.wants/{other}")
+    wanted_by = _folder(system).glob(f"*.wants/{other}")
     if any(wanted_by):
         disable = f"{_systemctl(system)} disable --now {other}"
         raise Refused(f"{other} is enabled already, and the daemon or the timer is enough.", disable)

@@ -86,7 +86,7 @@ def _store(kind: str, key_file: Path | None) -> KeyStore:
 def _start(about: NewCompany, store: KeyStore, warehouse: str) -> None:
     """Make the key, then the ledger; a key file that no ledger came of is taken away again."""
     from zenv import credentials, privacy
-    from zenv.ledger import book, stock
+    from zenv.ledger import book, stock, users
 
     if not warehouse.strip():
         raise BadInput("A warehouse needs a name.")
@@ -100,4 +100,5 @@ def _start(about: NewCompany, store: KeyStore, warehouse: str) -> None:
             Path(store.detail).unlink(missing_ok=True)
         raise
     with commands.writing() as t:
+        users.begin(t)
         stock.add_warehouse(t, warehouse)

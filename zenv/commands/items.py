@@ -32,6 +32,9 @@ Attribute = Annotated[
 ]
 UnitCost = Annotated[str | None, typer.Option("--unit-cost", metavar="AMOUNT", help="In the company's currency.")]
 Weight = Annotated[int | None, typer.Option("--weight", metavar="GRAMS", help="Of one unit.")]
+Client = Annotated[
+    str | None, typer.Option("--client", metavar="NAME", help="Whose goods they are, where you are a provider.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Book without asking.")]
 
 
@@ -71,7 +74,7 @@ def show(sku: Sku) -> Value:
 
     home = commands.home()
     parts = {
-        "stock": commands.shown(views.levels(home, sku), "None.", "sku", "name"),
+        "stock": commands.shown(views.levels(home, sku, actor=commands.actor()), "None.", "sku", "name"),
         "listings": commands.shown(views.listings(home, item=sku), "Sold nowhere.", "item", "name"),
     }
     return Record(views.item(home, sku), parts)
@@ -86,14 +89,16 @@ def add(
     attribute: Attribute = None,
     unit_cost: UnitCost = None,
     weight: Weight = None,
+    client: Client = None,
 ) -> Value:
-    """Add an item by hand."""
-    from zenv.ledger import catalog
+    """Add an item by hand. A client's gets the client's number before its SKU, and appears in the client's books."""
+    from zenv.ledger.catalog import NewItem
+    from zenv.ledger.zfn import client_items
 
-    fields = _given(name, gtin, parent, attribute, unit_cost, weight)
+    new = NewItem(sku=sku, **_given(name, gtin, parent, attribute, unit_cost, weight))
     with commands.writing() as t:
-        catalog.add_item(t, catalog.NewItem(sku=sku, **fields))
-    return Done(f"Item {sku} added.", {"sku": sku})
+        made = client_items.add(t, new, client)
+    return Done(f"Item {made} added.", {"sku": made})
 
 
 @app.command()

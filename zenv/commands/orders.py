@@ -19,6 +19,10 @@ Line = Annotated[
     list[str] | None,
     typer.Option("--line", metavar="SKU=UNITS", help="Only these units; may be repeated. All that is open without it."),
 ]
+ShipFrom = Annotated[
+    str | None,
+    typer.Option("--ship-from", metavar="NAME", help="The warehouse all of it leaves from; a provider's, too."),
+]
 Reason = Literal["no_stock", "buyer_request", "address_undeliverable", "exchange", "wrong_price"]
 State = Literal["pending", "ready", "part_shipped", "shipped", "completed", "cancelled", "on hold", "cancelling"]
 
@@ -74,18 +78,46 @@ def create(
     recipient: Annotated[
         bool, typer.Option("--recipient", help="Ask for the recipient, or read NAME=VALUE lines from stdin.")
     ] = False,
+    ship_from: ShipFrom = None,
+    client: Annotated[
+        str | None,
+        typer.Option("--client", metavar="NAME", help="For a client of yours, from the goods you keep for it."),
+    ] = None,
 ) -> Value:
     """Create an order by hand; its stock is reserved at once, or it waits for stock."""
-    from zenv.commands import order_files
+    from zenv.commands import order_edits, order_files
     from zenv.ledger import orders
 
     currency = commands.company()["currency"]
     lines = [order_files.new_line(word, currency) for word in line]
     due = commands.moment(ship_by) if ship_by else None
     person = order_files.ask_recipient(number) if recipient else None
+    new = orders.NewOrder(lines, number, currency, due, person, ship_from)
     with commands.writing() as t:
-        made = orders.create_order(t, orders.NewOrder(lines, number, currency, due, person))
+        made = order_edits.created(t, new, client)
     return Done(f"Order {made} created.", {"number": made})
+
+
+@app.command()
+def edit(
+    number: Annotated[
+        list[str], typer.Argument(metavar="NUMBER...", help="The order's number; several for --ship-from.")
+    ],
+    units: Annotated[
+        list[str] | None, typer.Option("--units", metavar="SKU=UNITS", help="So many are ordered now; may be repeated.")
+    ] = None,
+    ship_by: Annotated[str | None, typer.Option("--ship-by", metavar="TIME", help="When it must leave.")] = None,
+    ship_from: ShipFrom = None,
+) -> Value:
+    """Change what is ordered, when it must leave, or from where.
+
+    An order that a provider has is changed when the provider agrees: it is asked at once, and refuses what it has begun
+    to pick unless it allows that. An order of a channel can only be given another warehouse or time.
+    """
+    from zenv.commands import order_edits
+
+    due = commands.moment(ship_by) if ship_by else None
+    return order_edits.edited(number, commands.quantities(units, "--units"), due, ship_from)
 
 
 @app.command("import")
@@ -199,12 +231,12 @@ def cancel(
     line: Line = None,
 ) -> Value:
     """Cancel an order, or some units of an order of your own. Its stock is free once the channel has agreed."""
-    from zenv.ledger import orders
+    from zenv.commands import order_edits
+    from zenv.ledger import order_changes
 
     with commands.writing() as t:
-        outcome = orders.cancel(t, number, reason, commands.quantities(line, "--line"))
-    said = "is cancelled" if outcome == "cancelled" else "will be cancelled when its channel agrees"
-    return Done(f"Order {number} {said}.", {"number": number, "outcome": outcome})
+        outcome = order_changes.cancel(t, number, reason, commands.quantities(line, "--line"))
+    return order_edits.cancelled(number, outcome)
 
 
 @app.command()

@@ -35,9 +35,9 @@ def levels(
     if sku:
         views.item(home, sku)  # an unknown SKU is an error, not an empty shelf
     if as_of is None:
-        return commands.shown(views.levels(home, sku, warehouse), empty)
+        return commands.shown(views.levels(home, sku, warehouse, commands.actor()), empty)
     when = f"{commands.moment(as_of):%Y-%m-%d %H:%M:%S.%f}"
-    return commands.shown(views.levels_as_of(home, when, sku, warehouse), empty)
+    return commands.shown(views.levels_as_of(home, when, sku, warehouse, commands.actor()), empty)
 
 
 @app.command(context_settings=commands.NUMBERS)

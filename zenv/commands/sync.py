@@ -59,6 +59,7 @@ def now(
     period = _period(since, until)
     with commands.talking(connection, wait) as (book, how):
         results = _runs(book, connection, task, period, yes_to_zero, how)
+        commands.tell_providers(book)
     return told(results, goes_on=period is None)
 
 
@@ -119,6 +120,7 @@ def due() -> Value:
         output.progress("due", commands.manner()) as follow,
     ):
         results = crew.run_due(book, stop.is_set, watch=follow)
+        commands.tell_providers(book)
     return told(results)
 
 

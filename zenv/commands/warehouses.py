@@ -22,22 +22,33 @@ Rank = Annotated[int | None, typer.Option("--rank", help="Orders are filled from
 
 @app.command("list")
 def list_() -> Value:
-    """List the warehouses with what they hold."""
+    """List the warehouses with what they hold; one that is private only for who keeps it and for administrators."""
     from zenv.ledger import views
 
-    return commands.shown(
-        views.warehouses(commands.home()), "No warehouse yet: zenv warehouses add NAME", "warehouse_id"
-    )
+    table = views.warehouses(commands.home(), commands.actor())
+    return commands.shown(table, "No warehouse yet: zenv warehouses add NAME", "warehouse_id")
 
 
 @app.command()
-def add(name: Name, rank: Rank = 100) -> Value:
-    """Add an own warehouse."""
-    from zenv.ledger import stock
+def add(
+    name: Name,
+    rank: Rank = 100,
+    private: Annotated[
+        bool, typer.Option("--private", help="Only you and administrators view it or request transfers from it.")
+    ] = False,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="KIND", help="Who keeps it for you: zfn; without it, you.")
+    ] = None,
+) -> Value:
+    """Add an own warehouse, or (--provider zfn) one that a fulfilment provider is to keep.
+
+    The latter holds nothing before its connection was asked for (`zenv zfn request`) and accepted.
+    """
+    from zenv.ledger.zfn import links
 
     with commands.writing() as t:
-        stock.add_warehouse(t, name, rank=100 if rank is None else rank)
-    return Done(f"Warehouse {name} added.", {"warehouse": name})
+        links.add_warehouse(t, name, provider, rank=100 if rank is None else rank, shared=not private)
+    return Done(f"Warehouse {name} added.", {"warehouse": name, "provider": provider})
 
 
 @app.command()
@@ -45,32 +56,36 @@ def edit(
     name: Name,
     new_name: Annotated[str | None, typer.Option("--name", help="The new name.")] = None,
     rank: Rank = None,
+    shared: Annotated[
+        bool | None,
+        typer.Option("--shared/--private", help="Whether all users can view it or request transfers from it."),
+    ] = None,
 ) -> Value:
-    """Rename a warehouse or change its rank."""
+    """Rename a warehouse, change its rank, or who sees it."""
     from zenv.ledger import stock
 
     with commands.writing() as t:
-        stock.edit_warehouse(t, name, new_name, rank)
+        stock.edit_warehouse(t, name, new_name, rank, shared)
     return Done(f"Warehouse {new_name or name} changed.", {"warehouse": new_name or name})
 
 
 @app.command()
 def deactivate(name: Name) -> Value:
-    """Close a warehouse that holds nothing any more."""
-    from zenv.ledger import stock
+    """Close a warehouse that holds nothing any more; one that a provider keeps is disconnected first."""
+    from zenv.ledger.zfn import links
 
     with commands.writing() as t:
-        stock.deactivate_warehouse(t, name)
+        links.deactivate_warehouse(t, name)
     return Done(f"Warehouse {name} is closed.", {"warehouse": name})
 
 
 @app.command()
 def reactivate(name: Name) -> Value:
-    """Open a closed warehouse again."""
-    from zenv.ledger import stock
+    """Open a closed warehouse again; one that a provider kept is an administrator's to open, and is asked for anew."""
+    from zenv.ledger.zfn import links
 
     with commands.writing() as t:
-        stock.reactivate_warehouse(t, name)
+        links.reactivate_warehouse(t, name)
     return Done(f"Warehouse {name} is open again.", {"warehouse": name})
 
 
@@ -78,10 +93,11 @@ def reactivate(name: Name) -> Value:
 def reimport_items(name: Name, wait: commands.Wait = None) -> Value:
     """Read the catalogues of the accounts that sell from a warehouse again, and link their listings anew.
 
-    Every listing is linked to the item with its SKU, else with its GTIN; a link to another item than the one with
-    exactly its SKU is replaced. No item is made or changed: listings without an item are named and wait on the inbox.
-    The quantities that the accounts show are fresh afterwards. `--quiet`, `--wait` and exit codes are those of
-    `zenv sync now`; a listing without an item is no trouble.
+    Of a warehouse that a provider keeps, it is the provider's catalogue. Every listing is linked to the item with its
+    SKU, else with its GTIN; a link to another item than the one with exactly its SKU is replaced. No item is made or
+    changed: listings without an item are named and wait on the inbox. The quantities that the accounts show, or that
+    the provider has, are fresh afterwards. `--quiet`, `--wait` and exit codes are those of `zenv sync now`; a listing
+    without an item is no trouble.
     """
     from zenv import reimport
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KINDS = {
     "amazon": "zenv.connectors.amazon.connector:AmazonConnector",
+    "zfn": "zenv.connectors.zfn.connector:ZfnConnector",
+    "zfn_client": "zenv.connectors.zfn_client:ClientConnector",
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CODE = re.compile(r"[A-Za-z0-9_.: -]{1,64}")
 
 
 def json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
@@ -21,11 +22,18 @@ def json_object(content_type: str, body: bytes) -> dict[str, Any] | None:
 
 
 def error_code(content: dict[str, Any] | None) -> str:
-    """The code of the first error, in the shapes of the selling partner API and of OAuth; "" without one."""
+    """The code of the first error, in the shapes of the selling partner API, of OAuth and of RFC 9457 (as zenv itself
+    answers); "" without one."""
     if content is None:
         return ""
-    code = content.get("error") or _first_error(content).get("code")
+    code = content.get("error") or content.get("code") or _first_error(content).get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+
+
+def asks_to_wait(headers: Mapping[str, str]) -> bool:
+    """Whether a 503 comes from the remote itself, which has done nothing and says when to ask again; one of a proxy in
+    between may mean anything."""
+    return "problem+json" in headers.get("content-type", "").lower() and "retry-after" in headers
 
 
 def speaks_of_token(content: dict[str, Any]) -> bool:

@@ -26,7 +26,7 @@ from urllib.parse import quote
 
 import httpx
 
-from zenv.connectors.answers import error_code, json_object, speaks_of_token
+from zenv.connectors.answers import asks_to_wait, error_code, json_object, speaks_of_token
 from zenv.connectors.base import World
 from zenv.connectors.hosts import checked_address, user_agent
 from zenv.errors import (
@@ -102,15 +102,16 @@ class _TooMuch(Exception):
     """More bytes or more time than any honest answer takes."""
 
 
-def new_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """An HTTP client that follows no redirect and reads no proxy or password from its surroundings."""
+def new_client(transport: httpx.BaseTransport | None = None, verify: ssl.SSLContext | None = None) -> httpx.Client:
+    """An HTTP client that follows no redirect and reads no proxy or password from its surroundings. `verify` says whom
+    it trusts; without it those whom public authorities vouch for."""
     for name in ("httpx", "httpcore"):
         # at INFO they write whole addresses, and those of documents are credentials
         logging.getLogger(name).setLevel(logging.WARNING)
     headers = {"user-agent": user_agent(), "accept-encoding": "gzip, identity"}
     return httpx.Client(
         transport=transport,
-        verify=_trusted(),
+        verify=verify or _trusted(),
         trust_env=False,
         follow_redirects=False,
         timeout=TIMEOUT,
@@ -142,10 +143,12 @@ class Wire:
         authorise: Authorise | None = None,
         login_hint: str = "",
         plan: tuple[float, int] | None = None,
+        pinned: bool = False,
     ) -> None:
         self.client = client
         self.world = world
-        self.base = checked_address(base).rstrip("/")
+        # Whom a pinned client speaks to is settled by the key, wherever it is: also in the network next door.
+        self.base = (base if pinned else checked_address(base)).rstrip("/")
         self.remote = remote
         self._account = account
         self._authorise = authorise
@@ -171,7 +174,7 @@ class Wire:
         """Carry out one operation; the answer is its JSON object ({} for an operation without an answer).
 
         Raises Throttled and Unreachable (nothing happened), Unanswered (it may have happened), LoginNeeded,
-        Refused (403: a role is missing), NotFound (404), BadReply (another 4xx, or a senseless answer).
+        Refused (403: a role is missing; 409), NotFound (404), BadReply (another 4xx, or a senseless answer).
         """
         names = {name: segment(value) for name, value in (path or {}).items()}
         address = self.base + operation.path.format(**names)
@@ -264,7 +267,7 @@ class Wire:
         note = RemoteNote(operation.name, answer.status, error_code(content), answer.request_id)
         if answer.status == operation.success:
             return self._good(operation, note, content)
-        if answer.status == 429:
+        if answer.status == 429 or (answer.status == 503 and asks_to_wait(answer.headers)):
             raise _told(note, self._throttled(operation, answer, attempt))
         # a redirect, a 5xx, another 2xx, an error page of something in between: nobody knows what was done
         if answer.status < 400 or answer.status >= 500 or content is None:
@@ -295,6 +298,8 @@ class Wire:
             error = Refused(f"{self.remote} does not allow {operation.name}{role}.", hint)
         elif note.status == 404:
             error = NotFound(f"{self.remote} does not know what {operation.name} asks for ({note.code}).")
+        elif note.status == 409:
+            error = Refused(f"{self.remote} refused {operation.name}: {note.code}.")
         else:
             error = BadReply(f"{self.remote} refused {operation.name}: {note.status} {note.code}.")
         return _told(note, error)

@@ -13,7 +13,7 @@ from zenv import credentials, sync
 from zenv.connectors.base import Terms, World
 from zenv.demo.sides import Side, compare, readable_names
 from zenv.errors import Bug
-from zenv.ledger import connections, orders, stock, views
+from zenv.ledger import connections, order_changes, orders, stock, views
 from zenv.ledger.book import Book, NewCompany, create, open_book
 from zenv.ledger.buckets import LedgerBuckets
 from zenv.ledger.connections import NewConnection
@@ -181,7 +181,7 @@ def _cancel(demo: Demo, _: str) -> None:
     demo.sim.request_cancel(number)
     demo.task("orders")
     with demo.book.transaction() as t:
-        orders.cancel(t, number, "buyer_request")
+        order_changes.cancel(t, number, "buyer_request")
     demo.task("cancellations")
     demo.clock.sleep(demo.sim.feed_seconds + 60)
     demo.task("cancellations")

@@ -20,6 +20,7 @@ from zenv.ledger.gtin import gtin14, is_gtin
 from zenv.ledger.models import Item, Listing, Order, OrderLine
 from zenv.ledger.settle import OPEN_STATES, read_sources
 from zenv.ledger.transaction import Transaction, in_chunks, row, table
+from zenv.ledger.zfn import sharing
 
 items, listings = table(Item), table(Listing)
 orders, lines = table(Order), table(OrderLine)
@@ -27,7 +28,7 @@ orders, lines = table(Order), table(OrderLine)
 
 def first_shelf(t: Transaction, connection: int) -> int | None:
     """The warehouse in which opening stock is booked: the first from which the connection is filled."""
-    return next(iter(read_sources(t.sql).of(connection)), None)
+    return next(iter(read_sources(t.sql).own(connection)), None)
 
 
 def adopt(t: Transaction, connection: int, listing_ids: Iterable[int]) -> int:
@@ -40,6 +41,7 @@ def adopt(t: Transaction, connection: int, listing_ids: Iterable[int]) -> int:
     ids = insert_items(t, [_item(listing) for listing in makers])
     linking.join(t, {listing.id: ids[listing.sku] for listing in makers})
     linking.link_waiting(t, ids.values())
+    sharing.changed(t, ids.values(), told_by=connection)
     _open(t, connection, [listing for listing in makers if _has_stock(listing)])
     parents = _adopt_parents(t, connection, makers)
     _join_families(t, connection, makers)
@@ -57,6 +59,7 @@ def complete(t: Transaction, connection: int, listing_ids: Sequence[int], with_p
     if not found:
         return
     t.many(_fill_in, [_prefixed(listing) for listing in found])
+    sharing.changed(t, [listing.item_id for listing in found], told_by=connection)
     linking.link_waiting(t, [listing.item_id for listing in found if listing.gtin])
     if with_parents:
         _adopt_parents(t, connection, found)
@@ -167,6 +170,7 @@ def _adopt_parents(t: Transaction, connection: int, children: Sequence[Row[Any]]
     makers = _makers(t, [found for found in parents if found.id not in linked and found.status != "deleted"])
     ids = insert_items(t, [_item(found) for found in makers])
     linking.join(t, {found.id: ids[found.sku] for found in makers})
+    sharing.changed(t, ids.values(), told_by=connection)
     return len(makers)
 
 

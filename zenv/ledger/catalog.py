@@ -21,6 +21,7 @@ from zenv.ledger.item_files import DEAREST_MINOR, HEAVIEST_GRAMS, ItemLine, Line
 from zenv.ledger.models import OUTSIDE, Item
 from zenv.ledger.stock import Move, move, own_warehouse
 from zenv.ledger.transaction import Transaction, in_chunks, row, table
+from zenv.ledger.zfn import sharing
 
 items = table(Item)
 parents = items.alias("parent")
@@ -55,8 +56,8 @@ class ItemChanges(TypedDict, total=False):
     active: bool
 
 
-def add_item(t: Transaction, item: NewItem) -> int:
-    """Make an item; listings that were waiting for its SKU or GTIN are linked. Its id.
+def add_item(t: Transaction, item: NewItem, client: int | None = None) -> int:
+    """Make an item, our own or a client's (by id); listings that were waiting for its SKU or GTIN are linked. Its id.
 
     Raises BadInput for a value that cannot be, Refused when the SKU is taken, NotFound for an unknown parent.
     """
@@ -64,9 +65,10 @@ def add_item(t: Transaction, item: NewItem) -> int:
     if find_ids(t.sql, [values["sku"]]):
         raise Refused(f"There is an item {values['sku']} already.", f"zenv items edit {values['sku']}")
     parent = _parent_id(t.sql, values.pop("parent"), values["sku"])
-    new_row = row(Item, **values, parent_id=parent, created_at=t.now)
+    new_row = row(Item, **values, parent_id=parent, created_at=t.now, client_id=client)
     made = int(t.sql.execute(items.insert().returning(items.c.id), new_row).scalar_one())
     linking.link_waiting(t, [made])
+    sharing.changed(t, [made])
     return made
 
 
@@ -85,6 +87,7 @@ def edit_item(t: Transaction, sku: str, /, **changes: Unpack[ItemChanges]) -> No
     t.sql.execute(items.update().where(items.c.id == item).values(**values))
     if {"sku", "gtin"} & values.keys():
         linking.link_waiting(t, [item])
+    sharing.changed(t, [item])
     t.touch(item)
 
 
@@ -233,6 +236,7 @@ def apply(t: Transaction, sheet: Sheet, warehouse: str | None = None) -> Preview
     if shelf is not None:
         open_many(t, shelf, [(ids[line.sku], line.quantity or 0) for line in booked.new], "import")
     linking.link_waiting(t, [ids[line.sku] for line in lines])
+    sharing.changed(t, [ids[line.sku] for line in lines])
     t.touch(*(ids[change.line.sku] for change in booked.changed))
     return booked
 

@@ -43,14 +43,16 @@ FREE_TEXT: Mapping[str, str] = {
 HARMLESS: Mapping[str, tuple[str, str]] = {
     "attendance": ("who host state", "the machine and the process that keep the schedule"),
     "audit": ("actor action result digest", "who of your own people did what; a digest of the row"),
-    "client": ("name company_id import_user state fingerprint", "companies whose goods you keep; who of your own people"),
+    "client": ("name company_id import_user state fingerprint",
+               "companies whose goods you keep; who of your own people"),
     "company": ("ledger_id name country time_zone currency key_kind key_detail key_fingerprint next_key_fingerprint",
                 "your own company, and where its key is kept"),
     "connection": ("name kind external_id region status marketplaces home_marketplace endpoint consent_scope",
                    "your own account and its settings"),
     "cursor": ("stream position", "how far a stream was read: times and tokens"),
     "customer_order": ("state channel_status cancelling cancel_reason buyer_wants_cancel fulfilled_by marketplace "
-                       "service_level currency digest entered_by", "codes; who of your own people; a digest of the order without its recipient"),
+                       "service_level currency digest entered_by",
+                       "codes; who of your own people; a digest of the order without its recipient"),
     "fulfilment": ("state wish digest", "codes; units of a line that are to change; a digest"),
     "inbound": ("number kind remote_id state made_by", "goods on their way; who of your own people"),
     "inbound_line": ("remote_id sku", "what is on its way"),

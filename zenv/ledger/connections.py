@@ -16,7 +16,8 @@ from zenv import credentials
 from zenv.errors import BadInput, Busy, NotFound, Refused
 from zenv.ledger import audit
 from zenv.ledger.models import Company, Connection, Cursor, Listing, Message, Secret, StockSource
-from zenv.ledger.stock import own_warehouse
+from zenv.ledger.models.channels import NETWORK
+from zenv.ledger.stock import supplying_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, row, table
 from zenv.privacy import strip_control
 
@@ -114,6 +115,9 @@ def _taken_is_refused(settings: Mapping[str, Any]) -> Iterator[None]:
 def remove(t: Transaction, name: str) -> None:
     """Forget the credentials and stop for good. Orders, listings and links stay for the record."""
     found = _standing(t.sql, name)
+    if found.kind in NETWORK:
+        raise Refused(f"{name} is a link to another company, which has to part, too; nothing was changed.",
+                      "zenv zfn disconnect WAREHOUSE at the client, zenv zfn clients at the provider")  # fmt: skip
     owed = t.sql.execute(
         select(messages.c.id).where(messages.c.connection_id == found.id, messages.c.kind != "stock_level")
     ).first()
@@ -125,11 +129,50 @@ def remove(t: Transaction, name: str) -> None:
     audit.record(t, "removed connection", name)
 
 
+# ---- links to a provider ---------------------------------------------------------------------------------
+
+
+def add_link(t: Transaction, name: str, company: str, code: str, given: Mapping[str, str], master: bytes) -> int:
+    """Write our connection to a provider with the secrets that we made for it; its request is about to be told. One
+    that was removed comes back with its orders, links and marks. Its id; raises Refused where the name is taken."""
+    settings = row(
+        Connection, name=_clean(name), kind="zfn", external_id=company, region="", endpoint=code, status="active",
+        with_fulfilled=True, adopt_new=True, consent_at=t.now, consent_scope="what a fulfilment provider is told",
+        secret_set_at=t.now, created_at=t.now)  # fmt: skip
+    number = _revived(t, settings) or _inserted(t, settings)
+    _seal(t, number, settings["name"], given, master)
+    return number
+
+
+def end_link(t: Transaction, number: int) -> None:
+    """The link is over: its secrets are forgotten, nothing is owed any more. The marks stay: should it ever be linked
+    again as the same client, the journal goes on where it was left."""
+    for owned in (secrets, sources, messages):
+        t.sql.execute(owned.delete().where(owned.c.connection_id == number))
+    t.sql.execute(connections.update().where(connections.c.id == number).values(status="removed"))
+
+
+def forget_cursors(t: Transaction, number: int) -> None:
+    """What was read of this connection says nothing about what there is to read now."""
+    t.sql.execute(cursors.delete().where(cursors.c.connection_id == number))
+
+
+def keep_secrets(t: Transaction, number: int, given: Mapping[str, str], master: bytes) -> None:
+    """Seal secrets that zenv made itself, in the place of older ones of the same names."""
+    name = t.sql.execute(select(connections.c.name).where(connections.c.id == number)).scalar_one()
+    _seal(t, number, name, given, master)
+
+
+def drop_secrets(t: Transaction, number: int, *fields: str) -> None:
+    """Forget secrets that are of no more use."""
+    t.sql.execute(secrets.delete().where(secrets.c.connection_id == number, secrets.c.field.in_(fields)))
+
+
 def choose_warehouses(t: Transaction, connection: int, names: tuple[str, ...]) -> None:
-    """The own warehouses whose sum the connection is told (A25, A26)."""
+    """The warehouses whose sum the connection is told (A25, A26): own ones, and those that a provider keeps."""
     if not names:
         raise BadInput("Choose at least one warehouse that sends stock updates.", "add --warehouse NAME")
-    chosen = {own_warehouse(t.sql, name) for name in names}
+    chosen = {supplying_warehouse(t.sql, name) for name in names}
     t.sql.execute(sources.delete().where(sources.c.connection_id == connection))
     t.insert(StockSource, [{"connection_id": connection, "warehouse_id": number} for number in chosen])
 

@@ -10,12 +10,14 @@ from sqlalchemy import bindparam, select
 
 from zenv.facts import OrderFact, PackageFact
 from zenv.ledger.lines import Departure, count_shipped, depart
-from zenv.ledger.models import Order, OrderLine, Shipment, ShipmentLine
+from zenv.ledger.models import Order, OrderLine, Reservation, Shipment, ShipmentLine, Warehouse
+from zenv.ledger.notices import notice
 from zenv.ledger.settle import read_sources
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
 from zenv.privacy import strip_control
 
 orders, lines, shipments = table(Order), table(OrderLine), table(Shipment)
+reservations, warehouses = table(Reservation), table(Warehouse)
 
 
 def confirm_known_packages(t: Transaction, facts: Mapping[int, OrderFact]) -> None:
@@ -55,9 +57,11 @@ def book_elsewhere(t: Transaction, connection: int, facts: Mapping[int, OrderFac
     missing = _shipped_beyond_ours(t, facts)
     if not missing:
         return
-    of_connection = read_sources(t.sql).of(connection)
-    fallback = of_connection[0] if of_connection else None
-    from_shelf = {order: fallback for order, fact in facts.items() if fact.fulfilled_by == "merchant"}
+    sources = read_sources(t.sql)
+    fallback = next(iter(sources.own(connection)), None)
+    at_providers = _at_providers(t, facts)
+    from_shelf = {order: fallback for order, fact in facts.items()
+                  if fact.fulfilled_by == "merchant" and order not in at_providers}  # fmt: skip
     ours = {(found.order_id, found.reference) for found in _shipments_of(t, {line.order_id for line, _ in missing})}
     by_order: dict[int, list[tuple[AnyRow, int]]] = {}
     for line, units in missing:
@@ -70,6 +74,36 @@ def book_elsewhere(t: Transaction, connection: int, facts: Mapping[int, OrderFac
         for line, units in missing if line.order_id in from_shelf
     ], elsewhere=True)  # fmt: skip
     count_shipped(t, [(line.id, units) for line, units in missing if line.order_id not in from_shelf])
+    _let_providers_know(
+        t, {line.order_id: facts[line.order_id] for line, _ in missing if line.order_id in at_providers}
+    )
+
+
+def _at_providers(t: Transaction, order_ids: Iterable[int]) -> set[int]:
+    """Orders that leave from a warehouse a provider keeps: its journal alone moves what is there."""
+    kept = select(orders.c.id).join(warehouses, warehouses.c.id == orders.c.ship_from)
+    return set(t.sql.execute(kept.where(among(orders.c.id, order_ids), warehouses.c.kind != "own")).scalars())
+
+
+def _let_providers_know(t: Transaction, facts: Mapping[int, OrderFact]) -> None:
+    """Somebody shipped what a provider was to ship: nothing is set aside there any more, and it is told to stop."""
+    if not facts:
+        return
+    left = lines.c.quantity - lines.c.cancelled - lines.c.shipped
+    held = select(reservations.c.line_id, reservations.c.picked, reservations.c.quantity, left.label("open")).join(
+        lines, lines.c.id == reservations.c.line_id
+    )
+    for line in t.sql.execute(held.where(among(lines.c.order_id, facts))).all():
+        this = reservations.c.line_id == line.line_id
+        if line.open:
+            still = {"quantity": min(line.quantity, line.open), "picked": min(line.picked, line.open)}
+            t.sql.execute(reservations.update().where(this).values(**still))
+        else:
+            t.sql.execute(reservations.delete().where(this))
+    for fact in facts.values():
+        said = f"order {fact.remote_id} was shipped elsewhere while a provider has it; the provider is told"
+        notice(t, "shipped elsewhere", fact.remote_id, said)
+    t.hand(*facts)
 
 
 def _shipped_beyond_ours(t: Transaction, facts: Mapping[int, OrderFact]) -> list[tuple[AnyRow, int]]:

@@ -23,6 +23,7 @@ from zenv.ledger.connections import connections, secrets
 from zenv.ledger.home import KEY_LOCK, alone, daemon_is_running
 from zenv.ledger.models import Company
 from zenv.ledger.transaction import Transaction, table
+from zenv.ledger.zfn import standing
 
 companies = table(Company)
 
@@ -133,6 +134,7 @@ def _proved_key(book: Book) -> bytes:
     master = book.master_key()
     with book.reading() as sql:
         _resealed(sql, master, master)
+        standing.reseal(sql, master, master)
     return master
 
 
@@ -151,13 +153,15 @@ def _announce(book: Book, new: bytes) -> None:
 
 
 def _seal_anew(book: Book, old: bytes, new: bytes) -> None:
-    """The connections' secrets under the new key, and the ledger saying so, in one commit."""
+    """The connections' secrets and a provider's own under the new key, and the ledger saying so, in one commit."""
     with book.transaction() as t:
         if _is_own(t, new):
             return
         for row in _resealed(t.sql, old, new):
             here = (secrets.c.connection_id == row["connection_id"], secrets.c.field == row["field"])
             t.sql.execute(secrets.update().where(*here).values(sealed=row["sealed"]))
+        if (ours := standing.reseal(t.sql, old, new)) is not None:
+            standing.replace_sealed(t, ours)
         said = {"key_fingerprint": credentials.key_check(new), "next_key_fingerprint": ""}
         t.sql.execute(companies.update().values(**said))
         audit.record(t, "rotated key", said["key_fingerprint"])

@@ -1,7 +1,8 @@
 """Which listing sells which item, as far as that can be told without a person (H23, F8).
 
 An equal SKU links, else a GTIN that exactly one item has. An equal name does not: names are not identities
-(1.8.i). Linking fills the order lines that were waiting for the listing's item.
+(1.8.i). Linking fills the order lines that were waiting for the listing's item. Goods of clients take no part: they are
+never sold by our listings, nor is what clients call an item ever one of ours.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
 from zenv.ledger.gtin import gtin14, is_gtin, spellings
-from zenv.ledger.models import Item, Listing, OrderLine
-from zenv.ledger.transaction import Transaction, in_chunks, table
+from zenv.ledger.models import Client, Item, Listing, OrderLine
+from zenv.ledger.models import Connection as Account
+from zenv.ledger.transaction import Transaction, among, in_chunks, table
 
-items, listings, lines = table(Item), table(Listing), table(OrderLine)
+items, listings, lines, accounts = table(Item), table(Listing), table(OrderLine), table(Account)
 
 UNLINKED = and_(listings.c.item_id.is_(None), listings.c.status != "deleted")
+OUR_OWN = items.c.client_id.is_(None)
+OF_NO_CLIENT = listings.c.connection_id.not_in(select(table(Client).c.connection_id))
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def find_items(sql: Connection, candidates: Sequence[Candidate]) -> dict[int, in
 def _items_by_sku(sql: Connection, skus: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in in_chunks(skus):
-        rows = sql.execute(select(items.c.sku, items.c.id).where(items.c.sku.in_(chunk)))
+        rows = sql.execute(select(items.c.sku, items.c.id).where(OUR_OWN, items.c.sku.in_(chunk)))
         found.update({sku: item for sku, item in rows})
     return found
 
@@ -61,7 +65,7 @@ def _items_by_sku(sql: Connection, skus: Iterable[str]) -> dict[str, int]:
 def _items_by_gtin(sql: Connection, gtins: Iterable[str]) -> dict[str, set[int]]:
     owners: dict[str, set[int]] = {}
     for chunk in in_chunks(spelling for gtin in gtins for spelling in spellings(gtin)):
-        rows = sql.execute(select(items.c.gtin, items.c.id).where(items.c.gtin.in_(chunk)))
+        rows = sql.execute(select(items.c.gtin, items.c.id).where(OUR_OWN, items.c.gtin.in_(chunk)))
         for gtin, item in rows:
             owners.setdefault(gtin14(gtin), set()).add(item)
     return owners
@@ -76,7 +80,7 @@ def link_waiting(t: Transaction, item_ids: Iterable[int]) -> None:
         named = t.sql.execute(select(items.c.sku, items.c.gtin).where(items.c.id.in_(chunk))).all()
         gtins = [spelling for row in named if row.gtin for spelling in spellings(row.gtin)]
         wanted = or_(listings.c.sku.in_([row.sku for row in named]), listings.c.gtin.in_(gtins))
-        waiting = t.sql.execute(select(listings).where(UNLINKED, wanted))
+        waiting = t.sql.execute(select(listings).where(UNLINKED, wanted, OF_NO_CLIENT))
         link_equal(t, [candidate(row) for row in waiting])
 
 
@@ -92,10 +96,17 @@ def join(t: Transaction, item_of: Mapping[int, int]) -> None:
     pairs = [{"listing": listing, "item": item} for listing, item in item_of.items()]
     t.many(_set_item, pairs)
     t.many(_set_item_of_lines, pairs)
+    # What a provider's journal said of them before was left out: their levels are still to be taken from the provider.
+    t.sql.execute(_lacks_levels.where(among(listings.c.id, item_of)))
     t.touch(*item_of.values())
 
 
 _set_item = listings.update().where(listings.c.id == bindparam("listing")).values(item_id=bindparam("item"))
+_lacks_levels = (
+    listings.update()
+    .where(listings.c.connection_id.in_(select(accounts.c.id).where(accounts.c.kind == "zfn")))
+    .values(needs_detail=True)
+)
 _set_item_of_lines = (
     lines.update()
     .where(lines.c.listing_id == bindparam("listing"), lines.c.item_id.is_(None))

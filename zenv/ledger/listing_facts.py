@@ -70,10 +70,12 @@ def record_listings(
     owner = t.sql.execute(select(connections).where(connections.c.id == connection)).one()
     newest, failures = _newest(facts)
     known = _known(t, connection, newest)
+    # At a provider a listing "lacks its detail" until its levels were taken (linking.join): not what is told here.
+    later = items_stay or owner.kind == "zfn"
     page = Page()
     for fact in newest.values():
         if (stored := known.get(fact.sku)) is not None:
-            _compare(page, _detail_left(fact, stored) if items_stay else fact, stored)
+            _compare(page, _detail_left(fact, stored) if later else fact, stored)
         elif fact.status != "deleted":
             page.new.append(_new_row(t, connection, fact))
     _write(t, page)
@@ -265,7 +267,8 @@ def _write(t: Transaction, page: Page) -> None:
 
 def _find_items(t: Transaction, owner: Row[Any], page: Page) -> None:
     """Link what matches, adopt the rest if the connection does so, complete items whose details came late."""
-    adopts = owner.adopt_new and adoption.first_shelf(t, owner.id) is not None
+    # What a provider lists brings no opening stock, and so needs no shelf.
+    adopts = owner.adopt_new and (owner.kind == "zfn" or adoption.first_shelf(t, owner.id) is not None)
     first_import = adopts and owner.opened_at is None and not _any_linked(t, owner.id)
     looking = _looking(t, owner, page)
     linked = linking.link_equal(t, looking)

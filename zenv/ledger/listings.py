@@ -7,7 +7,7 @@ details of the listing change or a new item matches it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,17 @@ def quantity_moved(t: Transaction, listing_ids: Iterable[int | None]) -> None:
     """
     for chunk in in_chunks({listing for listing in listing_ids if listing is not None}):
         t.sql.execute(listings.update().where(listings.c.id.in_(chunk)).values(submitted=None, submitted_handling=None))
+
+
+def offer(t: Transaction, connection: int, known: Mapping[str, tuple[int, Mapping[str, Any]]]) -> None:
+    """Items (SKU there -> item here and what is known of it) under the SKUs by which a client of ours calls them. They
+    are sold nowhere, so they are never told any stock."""
+    about = {"connection_id": connection, "fulfilled_by": "both", "first_seen_at": t.now}
+    rows = [
+        row(Listing, sku=sku, item_id=item, name=said["name"], gtin=said["gtin"] or "", **about)
+        for sku, (item, said) in known.items()
+    ]
+    t.insert(Listing, rows)
 
 
 def confirm(t: Transaction, listing_sku: str | None = None, connection: str | None = None) -> int:

@@ -17,6 +17,7 @@ from sqlalchemy import text
 from zenv.errors import BadInput, NotFound
 from zenv.ledger import audit, buckets, chain, outbox
 from zenv.ledger.book import Book
+from zenv.ledger.inbounds import rows as inbounds
 from zenv.ledger.invariants import append_only, folder, goods, schema, trade, work
 from zenv.ledger.lines import refresh_states
 from zenv.ledger.models import OUTSIDE
@@ -132,6 +133,15 @@ def transfers(t: Transaction) -> list[str]:
     return [f"transfer {row.id}: {row.came} of {row.went} units have arrived" for row in wrong]
 
 
+def inbound_lines(t: Transaction) -> list[str]:
+    """An inbound says what its movements say."""
+    wrong = t.sql.execute(text(goods.INBOUND)).all()
+    for row in wrong:
+        inbounds.recount(t, row.id, row.item_id, row.in_hands, row.gone, row.came)
+    t.touch(*(row.item_id for row in wrong))
+    return [f"inbound {row.number}: {row.gone} x {row.sku} were sent, {row.came} received" for row in wrong]
+
+
 def reservations(t: Transaction) -> list[str]:
     """Where reservations do not fit their shelf or their line, all of that shelf's are given up, what was picked
     goes back, and the lines are filled again, oldest order first."""
@@ -152,15 +162,21 @@ def _clear(t: Transaction, item: int, warehouse: int) -> str:
     lines = "SELECT ol.item_id FROM reservation r JOIN order_line ol ON ol.id = r.line_id"
     t.touch(item, *t.sql.execute(text(f"{lines} WHERE r.item_id = :item AND r.warehouse_id = :there"), this).scalars())
     t.sql.execute(text("DELETE FROM reservation WHERE item_id = :item AND warehouse_id = :there"), this)
-    picked = t.sql.execute(text("SELECT picked FROM level WHERE item_id = :item AND warehouse_id = :there"), this)
-    units = picked.scalar() or 0
-    if units:
+    units = t.sql.execute(text(PICKED_FOR_ORDERS), this).scalar() or 0
+    if units > 0:
         move(t, [Move(item, t.place(warehouse, "picked"), t.place(warehouse, "on_hand"), units, "unpicked",
                       note="reservations were made anew (zenv doctor)")])  # fmt: skip
     named = t.sql.execute(text("SELECT i.sku, w.name FROM item i, warehouse w WHERE i.id = :item AND w.id = :there"),
                           this).one()  # fmt: skip
-    back = f", {units} picked units are on the shelf again" if units else ""
+    back = f", {units} picked units are on the shelf again" if units > 0 else ""
     return f"{named.sku} in {named.name}: reservations are made anew{back}"
+
+
+PICKED_FOR_ORDERS = """
+SELECT l.picked - (SELECT COALESCE(SUM(n.picked), 0) FROM inbound_line n JOIN inbound b ON b.id = n.inbound_id
+                    WHERE n.item_id = l.item_id AND b.source_id = l.warehouse_id)
+  FROM level l WHERE l.item_id = :item AND l.warehouse_id = :there
+"""
 
 
 def movements(t: Transaction) -> list[str]:
@@ -367,6 +383,7 @@ MENDS: dict[str, Mend] = {
                              " them says: what stands there is what happened. Compare them with a backup first."),
     "levels": Mend(levels, "Stock follows its movements. Count these shelves afterwards."),
     "transfers": Mend(transfers, "Transfers follow their movements."),
+    "inbounds": Mend(inbound_lines, "Inbounds follow their movements."),
     "shipments": Mend(packages, "What has left the shelf decides what was shipped."),
     "orders": Mend(orders),
     "reservations": Mend(reservations, "Put what was picked for these shelves' orders back before you go on."),

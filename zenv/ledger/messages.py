@@ -12,21 +12,23 @@ from sqlalchemy import func, select
 from zenv.errors import NotFound
 from zenv.facts import Cancellation, Message, Receipt, ShipmentNotice, StockLevel
 from zenv.ledger import connections as connection_book
-from zenv.ledger import outbox
+from zenv.ledger import inbounds, outbox
 from zenv.ledger.models import Connection, Listing, Order, OrderLine, Shipment, ShipmentLine
 from zenv.ledger.outbox import Owed
 from zenv.ledger.settle import read_shelves, read_sources
 from zenv.ledger.transaction import AnyRow, Transaction, in_chunks, table
+from zenv.ledger.zfn import answers, handing, links, sharing
+from zenv.privacy import KeyBook
 
 listings, orders, lines = table(Listing), table(Order), table(OrderLine)
 shipments, packed, connections = table(Shipment), table(ShipmentLine), table(Connection)
 
 
-def build(sql: Sql, kind: str, owed: Sequence[Owed]) -> dict[int, Message]:
+def build(sql: Sql, kind: str, owed: Sequence[Owed], keys: KeyBook) -> dict[int, Message]:
     """The messages to send now, by their key. What is missing has nothing to say any more."""
     built: dict[int, Message] = {}
     for chunk in in_chunks(owed):
-        built.update(BUILD[kind](sql, {one.subject: one for one in chunk}))
+        built.update(BUILD[kind](sql, keys, {one.subject: one for one in chunk}))
     return built
 
 
@@ -39,8 +41,8 @@ def book_receipts(t: Transaction, kind: str, sent: Mapping[int, Owed], messages:
 
 
 def _settled_as(kind: str, receipt: Receipt) -> Receipt:
-    # A refused cancellation is shown on its order, where it can be asked for again.
-    if kind == "cancellation" and receipt.outcome == "refused":
+    # What was refused is shown where it can be asked for again: on the order, the inbound, the warehouse.
+    if kind in ("cancellation", "order", "inbound", "link") and receipt.outcome == "refused":
         return Receipt(receipt.key, "done")
     return receipt
 
@@ -48,7 +50,7 @@ def _settled_as(kind: str, receipt: Receipt) -> Receipt:
 # ---- stock levels ----------------------------------------------------------------------------------------
 
 
-def _stock_levels(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, Message]:
+def _stock_levels(sql: Sql, _: KeyBook, owed: Mapping[int, Owed]) -> dict[int, Message]:
     found = sql.execute(_told_listings.where(listings.c.id.in_(list(owed)))).all()
     items = sorted({listing.item_id for listing in found})
     filled_from = read_sources(sql)
@@ -147,7 +149,7 @@ def count_without_detail(sql: Sql, connection: int) -> int:
 # ---- shipments -------------------------------------------------------------------------------------------
 
 
-def _shipment_notices(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, Message]:
+def _shipment_notices(sql: Sql, _: KeyBook, owed: Mapping[int, Owed]) -> dict[int, Message]:
     found = sql.execute(
         select(shipments, orders.c.remote_id, orders.c.marketplace, orders.c.placed_at)
         .join(orders, orders.c.id == shipments.c.order_id)
@@ -177,7 +179,7 @@ def _book_shipment(t: Transaction, owed: Owed, _: Message | None, receipt: Recei
 # ---- cancellations ---------------------------------------------------------------------------------------
 
 
-def _cancellations(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, Message]:
+def _cancellations(sql: Sql, _: KeyBook, owed: Mapping[int, Owed]) -> dict[int, Message]:
     found = sql.execute(
         select(orders.c.id, orders.c.remote_id, orders.c.cancel_reason)
         .where(orders.c.id.in_(list(owed)), orders.c.state.in_(("pending", "ready")),
@@ -209,13 +211,21 @@ def orders_not_seen_since(sql: Sql, connection: int, before: Any, limit: int) ->
     )
 
 
-BUILD: dict[str, Callable[[Sql, Mapping[int, Owed]], dict[int, Message]]] = {
+BUILD: dict[str, Callable[[Sql, KeyBook, Mapping[int, Owed]], Mapping[int, Message]]] = {
     "stock_level": _stock_levels,
     "shipment": _shipment_notices,
     "cancellation": _cancellations,
+    "link": lambda sql, _, owed: links.build(sql, owed),
+    "item": lambda sql, _, owed: sharing.build(sql, owed),
+    "inbound": lambda sql, _, owed: inbounds.build(sql, owed),
+    "order": handing.build,
 }
 BOOK: dict[str, Callable[[Transaction, Owed, Message | None, Receipt], None]] = {
     "stock_level": _book_stock_level,
     "shipment": _book_shipment,
     "cancellation": _book_cancellation,
+    "link": links.book,
+    "item": sharing.book,
+    "inbound": inbounds.book,
+    "order": answers.book,
 }

@@ -19,7 +19,8 @@ from zenv.facts import OrderFact, OrderLineFact
 from zenv.ledger import audit, listings
 from zenv.ledger.elsewhere import book_elsewhere, complete_delivered, confirm_known_packages
 from zenv.ledger.lines import Reshaped, refresh_states, reshape
-from zenv.ledger.models import OUTSIDE, Connection, Listing, Order, OrderLine
+from zenv.ledger.models import OUTSIDE, Connection, Link, Listing, Order, OrderLine
+from zenv.ledger.models.channels import NETWORK
 from zenv.ledger.notices import notice
 from zenv.ledger.orders import add_comments
 from zenv.ledger.settle import read_sources
@@ -28,7 +29,7 @@ from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
 from zenv.privacy import strip_control
 
 orders, lines = table(Order), table(OrderLine)
-connections, listing_rows = table(Connection), table(Listing)
+connections, listing_rows, links = table(Connection), table(Listing), table(Link)
 
 ENDED = ("shipped", "cancelled", "unfulfillable")
 
@@ -42,6 +43,8 @@ class Page:
     ids: dict[str, int] = field(default_factory=dict)
     known: dict[str, AnyRow] = field(default_factory=dict)
     removed_until: datetime | None = None
+    kept_in: int | None = None
+    """The warehouse that a provider keeps for us, whose page it is: what it entered for us leaves from there."""
 
 
 def record(t: Transaction, connection: int, facts: Sequence[OrderFact]) -> int:
@@ -67,7 +70,8 @@ def _compare(t: Transaction, connection: int, facts: Sequence[OrderFact]) -> Pag
         seen = newest.get(fact.remote_id)
         if seen is None or seen.updated_at <= fact.updated_at:
             newest[fact.remote_id] = fact
-    page = Page(owner, newest, removed_until=audit.removed_until(t.sql))
+    keeps = select(links.c.warehouse_id).where(links.c.connection_id == connection)
+    page = Page(owner, newest, removed_until=audit.removed_until(t.sql), kept_in=t.sql.execute(keeps).scalar())
     for found in _stored(t, connection, newest):
         fact = newest[found.remote_id]
         if found.digest == digest(fact) or fact.updated_at < found.updated_at:
@@ -125,16 +129,23 @@ def _insert(t: Transaction, page: Page, new: Sequence[OrderFact]) -> None:
     t.insert(OrderLine, rows)
     t.touch(*(line["item_id"] for line in rows))
     listings.quantity_moved(t, [line["listing_id"] for line in rows])
+    t.hand(*(page.ids[fact.remote_id] for fact in new))
     _reopen(t, page, new, rows)
     add_comments(t, [(page.ids[fact.remote_id], fact.payment) for fact in new if fact.payment])
 
 
 def _numbers(t: Transaction, page: Page, new: Sequence[OrderFact]) -> dict[str, str]:
     """An order bears the remote's number, unless another seller's order or a manual one has it already (A19)."""
-    numbers = {fact.remote_id: fact.remote_id for fact in new}
-    for taken in t.sql.execute(select(orders.c.number).where(among(orders.c.number, numbers))).scalars().all():
-        numbers[taken] = _free_number(t, f"{taken}@{page.connection.name}")
+    wanted = {_own_number(page, fact): fact.remote_id for fact in new}
+    numbers = {remote_id: number for number, remote_id in wanted.items()}
+    for taken in t.sql.execute(select(orders.c.number).where(among(orders.c.number, wanted))).scalars().all():
+        numbers[wanted[taken]] = _free_number(t, f"{taken}@{page.connection.name}")
     return numbers
+
+
+def _own_number(page: Page, fact: OrderFact) -> str:
+    """The number that the remote uses. Between two zenvs a reference says first whose number it is."""
+    return fact.remote_id.partition(":")[2] if page.connection.kind in NETWORK else fact.remote_id
 
 
 def _free_number(t: Transaction, number: str) -> str:
@@ -153,7 +164,8 @@ def _ids(t: Transaction, page: Page, remote_ids: Iterable[str]) -> list[AnyRow]:
 def _order_row(t: Transaction, page: Page, fact: OrderFact) -> dict[str, Any]:
     historic = not _moves_stock(page, fact)
     return _ORDER_DEFAULTS | _said(fact) | {
-        "connection_id": page.connection.id, "remote_id": fact.remote_id,
+        "connection_id": page.connection.id, "remote_id": fact.remote_id, "ship_from": page.kept_in,
+        "entered_by": t.actor,
         "state": _historic_state(fact) if historic else ("pending" if fact.state == "pending" else "ready"),
         "recorded_at": t.now, "placed_at": fact.placed_at,
         "shipped_at": fact.updated_at if historic and fact.state == "shipped" else None,
@@ -213,7 +225,7 @@ def _reopen(t: Transaction, page: Page, new: Sequence[OrderFact], rows: Sequence
         if (at := opened.get(line["listing_id"])) and line["item_id"] and placed[line["order_id"]].placed_at < at
         and placed[line["order_id"]].fulfilled_by == "merchant"
     ]  # fmt: skip
-    shelves = read_sources(t.sql).of(page.connection.id) if sold_before else ()
+    shelves = read_sources(t.sql).own(page.connection.id) if sold_before else ()
     if not shelves:
         return
     shelf, moves = t.place(shelves[0], "on_hand"), []
@@ -239,6 +251,7 @@ def _update(t: Transaction, page: Page, changed: Sequence[OrderFact]) -> None:
     stored = _stored_lines(t, [page.ids[fact.remote_id] for fact in changed])
     for fact in changed:
         _update_lines(t, page, fact, stored.get(page.ids[fact.remote_id], {}))
+    t.hand(*(page.ids[fact.remote_id] for fact in changed))
     add_comments(t, [(page.ids[fact.remote_id], fact.payment) for fact in changed if fact.payment])
     confirm_known_packages(t, {page.ids[fact.remote_id]: fact for fact in changed})
 

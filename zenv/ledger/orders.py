@@ -1,6 +1,7 @@
-"""Orders as a person handles them: make, hold, allocate, pick, ship, cancel, complete.
+"""Orders as a person handles them: make, hold, allocate, pick, ship, complete.
 
-What a remote says of orders is recorded in `order_facts`; both end in the same arithmetic of `lines`.
+Changing and cancelling one is in `order_changes`. What a remote says of orders is recorded in `order_facts`; all of
+them end in the same arithmetic of `lines`.
 """
 
 from __future__ import annotations
@@ -15,15 +16,30 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from sqlalchemy.exc import IntegrityError
 
 from zenv.errors import BadInput, NotFound, Refused
-from zenv.facts import CANCEL_REASONS, RecipientFact
+from zenv.facts import RecipientFact
 from zenv.ledger import recipients, settle
-from zenv.ledger.lines import Departure, Reshaped, depart, held_for, put_back, refresh_states, reshape
-from zenv.ledger.models import Item, Order, OrderComment, OrderLine, Reservation, Shipment, ShipmentLine
+from zenv.ledger.lines import Departure, depart, held_for, put_back, refresh_states
+from zenv.ledger.models import (
+    Connection as ConnectionRow,
+)
+from zenv.ledger.models import (
+    Item,
+    Movement,
+    Order,
+    OrderComment,
+    OrderLine,
+    Reservation,
+    Shipment,
+    ShipmentLine,
+)
+from zenv.ledger.models.channels import NETWORK
 from zenv.ledger.settle import OPEN_STATES
-from zenv.ledger.stock import MOST_UNITS, Move, move, own_warehouse
+from zenv.ledger.stock import MOST_UNITS, Move, is_own, move, own_warehouse, supplying_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, row, table
+from zenv.ledger.zfn import handing
 from zenv.privacy import strip_control
 
+connections = table(ConnectionRow)
 orders, lines, items = table(Order), table(OrderLine), table(Item)
 reservations, shipments, comments = table(Reservation), table(Shipment), table(OrderComment)
 
@@ -54,13 +70,14 @@ class NewPackage:
 
 @dataclass(frozen=True)
 class NewOrder:
-    """A manual order. `number` empty: the next free M-number."""
+    """A manual order. `number` empty: the next free M-number. `ship_from`: the warehouse all of it leaves from."""
 
     lines: Sequence[NewLine]
     number: str = ""
     currency: str = ""
     ship_by: datetime | None = None
     recipient: RecipientFact | None = field(default=None, repr=False)
+    ship_from: str | None = None
 
 
 def create_order(t: Transaction, order: NewOrder) -> str:
@@ -68,20 +85,32 @@ def create_order(t: Transaction, order: NewOrder) -> str:
     if not order.lines:
         raise BadInput("An order needs at least one line.")
     number = _clean(order.number) or _next_number(t.sql)
+    ship_from = _leaving_from(t.sql, order)
     to = order.recipient or RecipientFact(order=number)
     try:
         made = t.sql.execute(orders.insert().returning(orders.c.id), row(
             Order, number=number, state="ready", placed_at=t.now, updated_at=t.now, recorded_at=t.now,
             ship_by=order.ship_by, currency=order.currency, city=to.city, region=to.region,
-            postcode=to.postcode, country=to.country, total=_total(order.lines)))  # fmt: skip
+            postcode=to.postcode, country=to.country, total=_total(order.lines), ship_from=ship_from,
+            entered_by=t.actor))  # fmt: skip
     except IntegrityError:
         raise Refused(f"There is an order {number} already.", f"zenv orders show {number}") from None
     key = int(made.scalar_one())
     t.insert(OrderLine, [_new_line(t.sql, key, place, line) for place, line in enumerate(order.lines, 1)])
-    t.touch(*_items_of(t.sql, key))
+    t.touch(*items_of(t.sql, key))
     if order.recipient is not None:
         recipients.keep(t, {key: order.recipient})
+    t.hand(key)
     return number
+
+
+def _leaving_from(sql: Connection, order: NewOrder) -> int | None:
+    if order.ship_from is None:
+        return None
+    chosen = supplying_warehouse(sql, order.ship_from)
+    if order.recipient is None and not is_own(sql, chosen):
+        raise Refused("An order without a recipient cannot leave from a provider's warehouse.", "add --recipient")
+    return chosen
 
 
 def _total(ordered: Sequence[NewLine]) -> int | None:
@@ -115,6 +144,7 @@ def hold(t: Transaction, number: str, reason: str) -> None:
         raise BadInput("Putting an order on hold needs a reason.", 'add --reason "..."')
     order = open_order(t.sql, number)
     t.sql.execute(orders.update().where(orders.c.id == order.id).values(hold=_clean(reason)))
+    t.hand(order.id)
 
 
 def release(t: Transaction, number: str) -> None:
@@ -123,6 +153,7 @@ def release(t: Transaction, number: str) -> None:
     if not order.hold:
         raise Refused(f"Order {number} is not on hold.", f"zenv orders show {number}")
     t.sql.execute(orders.update().where(orders.c.id == order.id).values(hold=""))
+    t.hand(order.id)
 
 
 def allocate(t: Transaction, number: str, warehouse: str | None = None) -> int:
@@ -130,14 +161,14 @@ def allocate(t: Transaction, number: str, warehouse: str | None = None) -> int:
 
     The number of lines that have their stock afterwards. Raises Refused when `warehouse` lacks it.
     """
-    order = open_order(t.sql, number)
-    t.resting.difference_update(_line_ids(t.sql, order.id))
+    order = _ours_to_ship(t.sql, number)
+    t.resting.difference_update(line_ids(t.sql, order.id))
     if warehouse is None:
-        t.touch(*_items_of(t.sql, order.id))
+        t.touch(*items_of(t.sql, order.id))
         settle.settle(t)
     else:
         _allocate_from(t, order, own_warehouse(t.sql, warehouse))
-    return len(held_for(t, _line_ids(t.sql, order.id)))
+    return len(held_for(t, line_ids(t.sql, order.id)))
 
 
 def _allocate_from(t: Transaction, order: AnyRow, warehouse: int) -> None:
@@ -155,10 +186,10 @@ def _allocate_from(t: Transaction, order: AnyRow, warehouse: int) -> None:
 def deallocate(t: Transaction, number: str) -> None:
     """Give up the reservations of an order; picked units return to their shelf. Others that wait may have them
     now; the order itself is filled again when the stock of its items next changes."""
-    order = open_order(t.sql, number)
-    t.resting.update(_line_ids(t.sql, order.id))
-    t.touch(*_items_of(t.sql, order.id))
-    for held in held_for(t, _line_ids(t.sql, order.id)):
+    order = _ours_to_ship(t.sql, number)
+    t.resting.update(line_ids(t.sql, order.id))
+    t.touch(*items_of(t.sql, order.id))
+    for held in held_for(t, line_ids(t.sql, order.id)):
         put_back(t, held, held.picked)
         t.sql.execute(reservations.delete().where(reservations.c.line_id == held.line_id))
 
@@ -166,7 +197,7 @@ def deallocate(t: Transaction, number: str) -> None:
 def pick(t: Transaction, number: str) -> int:
     """Take all reserved units of an order off their shelves. The number of units picked."""
     order = _ready_order(t.sql, number)
-    held = [found for found in held_for(t, _line_ids(t.sql, order.id)) if found.quantity > found.picked]
+    held = [found for found in held_for(t, line_ids(t.sql, order.id)) if found.quantity > found.picked]
     if not held:
         raise Refused(f"Nothing of order {number} is waiting to be picked.", f"zenv orders allocate {number}")
     move(t, [Move(h.item_id, t.place(h.warehouse_id, "on_hand"), t.place(h.warehouse_id, "picked"),
@@ -179,8 +210,8 @@ def pick(t: Transaction, number: str) -> int:
 
 def unpick(t: Transaction, number: str) -> None:
     """Put everything picked for an order back on its shelf; it stays reserved."""
-    order = open_order(t.sql, number)
-    for held in held_for(t, _line_ids(t.sql, order.id)):
+    order = _ours_to_ship(t.sql, number)
+    for held in held_for(t, line_ids(t.sql, order.id)):
         put_back(t, held, held.picked)
         t.sql.execute(reservations.update().where(reservations.c.line_id == held.line_id).values(picked=0))
 
@@ -211,9 +242,16 @@ def _ship_one(t: Transaction, order: AnyRow, package: NewPackage) -> str:
     t.insert(ShipmentLine, [row(ShipmentLine, shipment_id=key, line_id=d.line, quantity=d.quantity)
                             for d in departures])  # fmt: skip
     depart(t, departures)
-    if order.connection_id is not None:
+    booked = select(func.max(table(Movement).c.id)).scalar_subquery()
+    t.sql.execute(shipments.update().where(shipments.c.id == key).values(last_movement=booked))
+    if order.connection_id is not None and kind_of(t.sql, order) not in NETWORK:
         t.tell(order.connection_id, "shipment", key)
     return reference
+
+
+def kind_of(sql: Connection, order: AnyRow) -> str:
+    """The kind of the connection an order came by; nothing for one made by hand."""
+    return str(sql.execute(select(connections.c.kind).where(connections.c.id == order.connection_id)).scalar() or "")
 
 
 def next_package(sql: Connection, order: int) -> str:
@@ -223,8 +261,8 @@ def next_package(sql: Connection, order: int) -> str:
 
 
 def _departures(t: Transaction, order: AnyRow, package: NewPackage) -> list[Departure]:
-    held = {found.line_id: found for found in held_for(t, _line_ids(t.sql, order.id))}
-    wanted = _wanted(order, package.lines)
+    held = {found.line_id: found for found in held_for(t, line_ids(t.sql, order.id))}
+    wanted = units_wanted(order, package.lines)
     departures = []
     for line in open_lines(t.sql, order.id):
         units = line.open if wanted is None else min(wanted.get(line.sku, 0), line.open)
@@ -243,54 +281,11 @@ def _departures(t: Transaction, order: AnyRow, package: NewPackage) -> list[Depa
     return departures
 
 
-def _wanted(order: AnyRow, units: Mapping[str, int] | None) -> dict[str, int] | None:
+def units_wanted(order: AnyRow, units: Mapping[str, int] | None) -> dict[str, int] | None:
+    """How many of which SKU, None for all that is open; raises BadInput for fewer than one."""
     if units is not None and min(units.values(), default=0) < 1:
         raise BadInput("Name at least one unit of each SKU.", f"zenv orders show {order.number}")
     return dict(units) if units is not None else None
-
-
-def cancel(t: Transaction, number: str, reason: str, units: Mapping[str, int] | None = None) -> str:
-    """Cancel what is open, or `units` per SKU of a manual order.
-
-    "cancelled": released at once. "requested": a channel decides; the stock stays reserved until it says so, so
-    that a refused cancellation never sells the unit twice.
-    """
-    if reason not in CANCEL_REASONS:
-        raise BadInput(f"{_clean(reason)!r} is no reason the channels know.",
-                       "give one of: " + ", ".join(CANCEL_REASONS))  # fmt: skip
-    order = open_order(t.sql, number)
-    if order.connection_id is not None:
-        return _ask_to_cancel(t, order, reason, units)
-    _cancel_lines(t, order, units)
-    refresh_states(t, [order.id])
-    return "cancelled"
-
-
-def _ask_to_cancel(t: Transaction, order: AnyRow, reason: str, units: Mapping[str, int] | None) -> str:
-    if units is not None:
-        raise Refused("Amazon cancels whole orders only; nothing was changed.",
-                      f"zenv orders cancel {order.number}")  # fmt: skip
-    if order.state == "part_shipped":
-        raise Refused(f"Part of order {order.number} has been shipped, so it cannot be cancelled as a whole.",
-                      f"zenv orders show {order.number}")  # fmt: skip
-    asked = {"cancelling": "requested", "cancel_reason": reason}
-    t.sql.execute(orders.update().where(orders.c.id == order.id).values(**asked))
-    t.tell(order.connection_id, "cancellation", order.id)
-    return "requested"
-
-
-def _cancel_lines(t: Transaction, order: AnyRow, units: Mapping[str, int] | None) -> None:
-    wanted = _wanted(order, units)
-    reshaped = []
-    for line in open_lines(t.sql, order.id):
-        less = line.open if wanted is None else min(wanted.get(line.sku, 0), line.open)
-        if wanted is not None and less:
-            wanted[line.sku] -= less
-        reshaped.append(Reshaped(line.id, line.quantity, line.cancelled + less, line.open - less))
-    left = [f"{count} x {_clean(sku)}" for sku, count in (wanted or {}).items() if count]
-    if left:
-        raise BadInput(f"Order {order.number} has no open {', '.join(left)}.", f"zenv orders show {order.number}")
-    reshape(t, reshaped)
 
 
 def complete(t: Transaction, number: str) -> None:
@@ -341,8 +336,15 @@ def open_order(sql: Connection, number: str) -> AnyRow:
     return order
 
 
-def _ready_order(sql: Connection, number: str) -> AnyRow:
+def _ours_to_ship(sql: Connection, number: str) -> AnyRow:
+    """An open order that leaves from our own shelves."""
     order = open_order(sql, number)
+    handing.demand_own(sql, order)
+    return order
+
+
+def _ready_order(sql: Connection, number: str) -> AnyRow:
+    order = _ours_to_ship(sql, number)
     if order.hold:
         raise Refused(f"Order {number} is on hold: {order.hold}", f"zenv orders release {number}")
     if order.state == "pending":
@@ -358,11 +360,13 @@ def open_lines(sql: Connection, order: int) -> Sequence[AnyRow]:
     ).all()
 
 
-def _line_ids(sql: Connection, order: int) -> list[int]:
+def line_ids(sql: Connection, order: int) -> list[int]:
+    """The lines of an order."""
     return list(sql.execute(select(lines.c.id).where(lines.c.order_id == order)).scalars())
 
 
-def _items_of(sql: Connection, order: int) -> list[int | None]:
+def items_of(sql: Connection, order: int) -> list[int | None]:
+    """The items of an order's lines; None for a line without one."""
     return list(sql.execute(select(lines.c.item_id).where(lines.c.order_id == order)).scalars())
 
 

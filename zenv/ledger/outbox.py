@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, case, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, case, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import NotFound
 from zenv.facts import Receipt
 from zenv.ledger.models import Listing, Message
-from zenv.ledger.transaction import Transaction, among, in_chunks, row, table
+from zenv.ledger.transaction import AnyRow, Transaction, among, in_chunks, row, table
 from zenv.privacy import strip_control
 
 messages, listings = table(Message), table(Listing)
@@ -202,3 +202,49 @@ def _about(connection: int, kind: str, subject: int) -> ColumnElement[bool]:
 def forget(t: Transaction, numbers: Iterable[int]) -> None:
     """These messages are about nothing there is."""
     t.sql.execute(messages.delete().where(among(messages.c.id, numbers)))
+
+
+# ---- what waits until it is asked for --------------------------------------------------------------------
+
+
+def of_connection(sql: Connection, connection: int) -> list[Owed]:
+    """All that is owed to a connection."""
+    return _read(sql, select(messages).where(messages.c.connection_id == connection).order_by(messages.c.id))
+
+
+def lay_out(t: Transaction, connection: int, limit: int) -> list[Owed]:
+    """What a remote that calls us is shown, the oldest first: it stays owed until the remote says that it has it. The
+    revision is a stamp (see `_stamp`)."""
+    shown = (messages.c.connection_id == connection, messages.c.state.in_(("pending", "sent")))
+    rows = t.sql.execute(select(messages).where(*shown).order_by(messages.c.id).limit(limit)).all()
+    for chunk in in_chunks([found.id for found in rows]):
+        these = messages.update().where(messages.c.id.in_(chunk))
+        t.sql.execute(these.values(state="sent", sent_revision=messages.c.revision))
+    return [
+        Owed(found.id, found.connection_id, found.kind, found.subject, _stamp(found), found.attempts, found.remote_ref)
+        for found in rows
+    ]
+
+
+def _stamp(message: AnyRow) -> int:
+    """A revision that no other message ever has, though the database gives numbers of deleted rows again: a remote that
+    says twice that it has one must not make us forget another."""
+    queued: datetime = message.queued_at
+    return (queued - _EPOCH) // timedelta(microseconds=1) + int(message.revision)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def taken(t: Transaction, connection: int, seen: Iterable[tuple[int, int]]) -> int:
+    """The remote has these (message, stamp); what was queued again meanwhile stays owed. How many are gone."""
+    known = set(seen)
+    mine = (messages.c.connection_id == connection, among(messages.c.id, {message for message, _ in known}))
+    rows = t.sql.execute(select(messages).where(*mine)).all()
+    gone = [{"message": one.id, "known": one.revision} for one in rows if (one.id, _stamp(one)) in known]
+    return t.many(_forget_known, gone)
+
+
+_forget_known = messages.delete().where(
+    messages.c.id == bindparam("message"), messages.c.revision == bindparam("known")
+)

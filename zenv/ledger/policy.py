@@ -22,8 +22,9 @@ from zenv.privacy import strip_control
 
 terms = table(PrivacyTerm)
 
-Source = Literal["amazon", "own"]
-"""`own`: orders made by hand, and of channels that make no such rule (A29)."""
+Source = Literal["amazon", "client", "own"]
+"""`client`: orders that we ship for a client (zfn); `own`: orders made by hand, and of channels that make no such rule
+(A29)."""
 
 ENDED = "the earliest of shipped, completed, cancelled"
 
@@ -44,9 +45,10 @@ class Entry:
     rule: str = ""
 
 
-AMAZON, OWN = "amazon-recipients", "own-recipients"
+AMAZON, CLIENT, OWN = "amazon-recipients", "client-recipients", "own-recipients"
 PERSON = "name, company, address lines 1-3, phone, e-mail, gift message"
 AMAZONS = "Amazon's Data Protection Policy: 30 days at most"
+CLIENTS = "a client's customers may be Amazon's: 30 days at most"
 
 POLICY: tuple[Entry, ...] = (
     Entry(AMAZON, "amazon", PERSON, ENDED, 30, 30, 2, rule=AMAZONS),
@@ -56,15 +58,20 @@ POLICY: tuple[Entry, ...] = (
     Entry("amazon-places", "amazon", "city, region, postcode, country", "kept for reports and tax", None),
     Entry("amazon-old-orders", "amazon", "orders, lines, packages, comments; no person", ENDED, 548,
           rule="Amazon: 18 months unless the law asks for more; see zenv privacy old"),
+    Entry(CLIENT, "client", PERSON, ENDED, 30, 30, 2, rule=CLIENTS),
+    Entry("client-papers", "client", "packing slips and labels", ENDED, 30, 30, 2, CLIENT, CLIENTS),
+    Entry("client-customers", "client", "by what a customer is recognised", "their last order is redacted", 30, 30, 2,
+          CLIENT, CLIENTS),
+    Entry("client-places", "client", "city, region, postcode, country", "kept for reports and tax", None),
     Entry(OWN, "own", PERSON, ENDED, None, margin=1, rule="yours to choose"),
     Entry("own-papers", "own", "packing slips and labels", ENDED, None, None, 1, OWN, "yours to choose"),
     Entry("own-customers", "own", "by what a customer is recognised", "their last order is redacted", None, None, 1,
           OWN, "yours to choose"),
 )  # fmt: skip
 ENTRIES: Mapping[str, Entry] = {entry.name: entry for entry in POLICY}
-TERM_OF: Mapping[Source, str] = {"amazon": AMAZON, "own": OWN}
+TERM_OF: Mapping[Source, str] = {"amazon": AMAZON, "client": CLIENT, "own": OWN}
 """Whose term decides over an order from there."""
-SETTABLE = (AMAZON, OWN)
+SETTABLE = (AMAZON, CLIENT, OWN)
 MOST_DAYS = 36_500
 
 

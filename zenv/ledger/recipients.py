@@ -36,6 +36,7 @@ def keep(t: Transaction, recipients: Mapping[int, RecipientFact]) -> None:
     ])  # fmt: skip
     t.many(_set_place, [_place(order, recipients[order]) for order in sealed])
     customers.recognise(t, {order: recipients[order].email for order in sealed})
+    t.hand(*sealed)
 
 
 _write = insert_or_update(personal)

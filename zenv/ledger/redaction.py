@@ -56,7 +56,7 @@ _FAR = literal("9999")
 _ends = (func.coalesce(orders.c[name], _FAR) for name in ("shipped_at", "completed_at", "cancelled_at"))
 ends_at: Any = func.nullif(func.min(*_ends), _FAR, type_=orders.c.shipped_at.type)
 """When the order ended; nothing while it has not (1.8.a: the earlier of shipped and completed, or cancelled)."""
-origin = case((accounts.c.kind == "amazon", "amazon"), else_="own")
+origin = case((accounts.c.kind == "amazon", "amazon"), (accounts.c.kind == "zfn_client", "client"), else_="own")
 HOLDS = orders.c.id.in_(
     union(
         select(personal.c.order_id).where(personal.c.sealed != REMOVED),

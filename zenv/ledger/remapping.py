@@ -9,10 +9,12 @@ from sqlalchemy import Connection as Sql
 from sqlalchemy import select
 
 from zenv.errors import LoginNeeded, Refused
+from zenv.ledger import connections as connection_book
 from zenv.ledger import linking, listings
 from zenv.ledger.models import Connection, Listing, StockSource
 from zenv.ledger.stock import own_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, table
+from zenv.ledger.zfn import links
 
 rows, connections, sources = table(Listing), table(Connection), table(StockSource)
 
@@ -48,8 +50,10 @@ def _stale(t: Transaction, standing: Sequence[AnyRow]) -> list[AnyRow]:
 
 
 def sellers(sql: Sql, warehouse: str) -> Sequence[AnyRow]:
-    """The live connections whose stock comes from a warehouse. Raises NotFound for a warehouse there is not, Refused
-    with the way out for one that no live connection sells from (Z34)."""
+    """The live connections whose stock comes from a warehouse; of one that a provider keeps, the provider's. Raises
+    NotFound for a warehouse there is not, Refused with the way out where there is no live connection (Z34)."""
+    if links.is_kept(sql, warehouse):
+        return [connection_book.find(sql, links.demand_linked(sql, warehouse).connection)]
     supplied = select(sources.c.connection_id).where(sources.c.warehouse_id == own_warehouse(sql, warehouse))
     found = sql.execute(
         select(connections).where(connections.c.id.in_(supplied), connections.c.status != "removed")

@@ -15,7 +15,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, delete, func, select
 
 from zenv.errors import Busy, NotFound
-from zenv.facts import BadRecord, Fact, ListingFact, OrderFact, RecipientFact
+from zenv.facts import (
+    BadRecord,
+    BookedFact,
+    Fact,
+    HandedFact,
+    InboundFact,
+    LevelsFact,
+    LinkFact,
+    ListingFact,
+    OrderFact,
+    RecipientFact,
+)
 from zenv.ledger.keeping import KEPT, KEPT_FAILED
 from zenv.ledger.models import Run, RunFailure, RunRecords
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
@@ -28,7 +39,7 @@ LEASE = timedelta(minutes=15)
 
 ITEMS = ("listing", "detail", "window")
 """Kinds of records that are items; a `window` of creation times holds more of them than a remote shows."""
-FETCHED = ("order", "recipient", "detail")
+FETCHED = ("order", "recipient", "detail", "inbound")
 """Kinds of records that a connector fetches by name."""
 
 
@@ -93,7 +104,7 @@ def remember(t: Transaction, run: int, facts: Iterable[Fact]) -> None:
     """Which records a page brought, so that exactly these can be fetched again (H65)."""
     by_kind: dict[str, list[str]] = {}
     for fact in facts:
-        kind, remote_id = _reference(fact)
+        kind, remote_id = reference(fact)
         # A line of a report that cannot be read has no id, a window of items is no record: nobody can ask for it.
         if remote_id and kind in FETCHED:
             by_kind.setdefault(kind, []).append(remote_id)
@@ -101,7 +112,8 @@ def remember(t: Transaction, run: int, facts: Iterable[Fact]) -> None:
     t.insert(RunRecords, rows)
 
 
-def _reference(fact: Fact) -> tuple[str, str]:
+def reference(fact: Fact) -> tuple[str, str]:
+    """What kind of record a fact is of, as it is fetched, and which."""
     match fact:
         case ListingFact():
             return "detail", fact.sku
@@ -111,6 +123,16 @@ def _reference(fact: Fact) -> tuple[str, str]:
             return "recipient", fact.order
         case BadRecord():
             return _fetched_as(fact.kind), strip_control(fact.remote_id)
+        case HandedFact():
+            return "order", fact.state.order
+        case InboundFact():
+            return "inbound", fact.state.inbound
+        case BookedFact():
+            return "entry", str(fact.booked.movements[0].entry) if fact.booked.movements else ""
+        case LinkFact():
+            return "link", fact.state.provider
+        case LevelsFact():
+            return "levels", ""
 
 
 def remembered(sql: Connection, run: int) -> Iterator[tuple[str, list[str]]]:

@@ -1,8 +1,9 @@
-"""What happens at every commit: waiting lines get stock, and channels are owed what they should now be told.
+"""What happens at every commit: waiting lines get stock, and channels and providers are owed what they should be told.
 
-For the items a transaction touched, in this order: reservations that no longer fit on the shelf are taken back
-(youngest order first), waiting lines are reserved (oldest order first, warehouses by rank, a line whole from
-one warehouse), and each listing whose offer differs from what its channel was last told is queued.
+For the items a transaction touched, in this order: what is set aside but no longer fits on the shelf is taken back
+(transfers first, then the youngest orders), waiting lines are reserved (oldest order first, own warehouses by rank, a
+line whole from one warehouse), orders that still wait are handed to a provider that has all of them, and each listing
+whose offer differs from what its channel was last told is queued.
 
     offered = on hand in the connection's warehouses - open demand - buffer, never below 0
 
@@ -16,14 +17,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, func, select
+from sqlalchemy import Connection, and_, bindparam, func, or_, select
 
-from zenv.ledger import outbox
+from zenv.ledger import inbounds, outbox
 from zenv.ledger.models import (
     Connection as ConnectionRow,
 )
 from zenv.ledger.models import (
     Level,
+    Link,
     Listing,
     Order,
     OrderLine,
@@ -31,23 +33,29 @@ from zenv.ledger.models import (
     StockSource,
     Warehouse,
 )
+from zenv.ledger.models.channels import NETWORK
 from zenv.ledger.transaction import AnyRow, Transaction, among, in_chunks, table
+from zenv.ledger.zfn import handing
 
 levels, warehouses = table(Level), table(Warehouse)
 orders, lines, reservations = table(Order), table(OrderLine), table(Reservation)
 listings, connections, sources = table(Listing), table(ConnectionRow), table(StockSource)
+links = table(Link)
 
 OPEN_STATES = ("pending", "ready", "part_shipped")
 
 
 class Waiting(NamedTuple):
-    """Open units of a line that have no warehouse. `started_in` is where the rest of the line is reserved."""
+    """Open units of a line that have no warehouse. `started_in` is where the rest of the line is reserved, `ship_from`
+    where the whole order must leave from."""
 
     line: int
     item: int
     connection: int | None
     open: int
     started_in: int | None = None
+    order: int = 0
+    ship_from: int | None = None
 
 
 @dataclass
@@ -71,42 +79,61 @@ class Shelves:
 
 @dataclass(frozen=True)
 class Sources:
-    """From which own, active warehouses each connection is filled, by rank; all of them if none is chosen."""
+    """From which active warehouses each connection is filled, by rank; all own ones if none is chosen. `kept` are those
+    that a provider keeps for us: they are told, but only whole orders leave from them."""
 
     all_own: tuple[int, ...]
     chosen: dict[int, tuple[int, ...]]
+    kept: frozenset[int] = frozenset()
 
     def of(self, connection: int | None) -> tuple[int, ...]:
-        """The warehouses of a connection, or of manual orders (None)."""
+        """The warehouses whose stock a connection is told, or from which manual orders (None) go."""
         return self.chosen.get(connection, self.all_own) if connection is not None else self.all_own
+
+    def own(self, connection: int | None) -> tuple[int, ...]:
+        """Those of them that are our own shelves."""
+        return tuple(warehouse for warehouse in self.of(connection) if warehouse not in self.kept)
+
+    def providers(self, connection: int | None) -> tuple[int, ...]:
+        """Those of them that a provider keeps."""
+        return tuple(warehouse for warehouse in self.of(connection) if warehouse in self.kept)
 
 
 def settle(t: Transaction) -> None:
     """Settle everything this transaction touched."""
-    if not t.touched:
-        return
-    filled_from = read_sources(t.sql)
-    for chunk in in_chunks(sorted(t.touched)):
-        shelves = read_shelves(t.sql, chunk)
-        if _take_back(t, shelves):
+    if t.touched:
+        filled_from = read_sources(t.sql)
+        for chunk in in_chunks(sorted(t.touched)):
             shelves = read_shelves(t.sql, chunk)
-        _fill(t, shelves, filled_from)
-        _owe_levels(t, chunk, shelves, filled_from)
-    t.touched.clear()
+            if _take_back(t, shelves):
+                shelves = read_shelves(t.sql, chunk)
+            _fill(t, shelves, filled_from)
+            if filled_from.kept:
+                _give_to_providers(t, shelves, filled_from)
+            _owe_levels(t, chunk, shelves, filled_from)
+        t.touched.clear()
+    if t.handed:
+        handing.refresh(t, t.handed)
+        t.handed.clear()
 
 
 def read_sources(sql: Connection) -> Sources:
     """Which warehouses serve which connection."""
-    own = sql.execute(
-        select(warehouses.c.id)
-        .where(warehouses.c.kind == "own", warehouses.c.active)
+    usable = sql.execute(
+        select(warehouses.c.id, warehouses.c.kind)
+        .outerjoin(links, and_(links.c.warehouse_id == warehouses.c.id, links.c.state == "linked"))
+        .where(warehouses.c.active, or_(warehouses.c.kind == "own", links.c.warehouse_id.is_not(None)))
         .order_by(warehouses.c.rank, warehouses.c.id)
-    ).scalars()
-    by_rank = tuple(own)
+    ).all()
+    by_rank = [warehouse for warehouse, _ in usable]
     chosen: dict[int, set[int]] = defaultdict(set)
     for connection, warehouse in sql.execute(select(sources.c.connection_id, sources.c.warehouse_id)):
         chosen[connection].add(warehouse)
-    return Sources(by_rank, {connection: tuple(w for w in by_rank if w in some) for connection, some in chosen.items()})
+    return Sources(
+        tuple(warehouse for warehouse, kind in usable if kind == "own"),
+        {connection: tuple(w for w in by_rank if w in some) for connection, some in chosen.items()},
+        frozenset(warehouse for warehouse, kind in usable if kind != "own"),
+    )
 
 
 def read_shelves(sql: Connection, items: Sequence[int]) -> Shelves:
@@ -122,6 +149,8 @@ def read_shelves(sql: Connection, items: Sequence[int]) -> Shelves:
         .group_by(held.item_id, held.warehouse_id)
     ).all():
         shelves.unpicked[item, warehouse] = units
+    for shelf, units in inbounds.allocated(sql, items).items():
+        shelves.unpicked[shelf] += units
     for waits in sql.execute(_waiting_lines.where(among(lines.c.item_id, items))).all():
         line = Waiting(*waits)
         shelves.waiting.append(line)
@@ -137,6 +166,8 @@ _waiting_lines = (
         orders.c.connection_id,
         (_open_units - func.coalesce(reservations.c.quantity, 0)).label("missing"),
         reservations.c.warehouse_id,
+        orders.c.id.label("order"),
+        orders.c.ship_from,
     )
     .join(orders, orders.c.id == lines.c.order_id)
     .outerjoin(reservations, reservations.c.line_id == lines.c.id)
@@ -152,9 +183,11 @@ _waiting_lines = (
 
 
 def _take_back(t: Transaction, shelves: Shelves) -> bool:
-    """A count or an adjustment left less than is reserved: the youngest lines wait again. Whether there were any."""
+    """A count or an adjustment left less than is set aside: transfers give theirs up, then the youngest lines wait
+    again. Whether there were any."""
     short = {key: -shelves.free(*key) for key in shelves.unpicked if shelves.free(*key) < 0}
     for (item, warehouse), missing in short.items():
+        missing -= inbounds.give_back(t, item, warehouse, missing)
         for line in _youngest(t.sql, item, warehouse):
             if missing <= 0:
                 break
@@ -189,8 +222,7 @@ def _fill(t: Transaction, shelves: Shelves, filled_from: Sources) -> None:
     for line in shelves.waiting:
         if line.line in t.resting:
             continue
-        allowed = filled_from.of(line.connection) if line.started_in is None else (line.started_in,)
-        shelf = next((w for w in allowed if shelves.free(line.item, w) >= line.open), None)
+        shelf = next((w for w in _allowed(line, filled_from) if shelves.free(line.item, w) >= line.open), None)
         if shelf is None:
             continue
         shelves.unpicked[line.item, shelf] += line.open
@@ -202,6 +234,65 @@ def _fill(t: Transaction, shelves: Shelves, filled_from: Sources) -> None:
             topped_up.append({"line": line.line, "more": line.open})
     t.insert(Reservation, reserved)
     t.many(_top_up, topped_up)
+
+
+def _allowed(line: Waiting, filled_from: Sources) -> Sequence[int]:
+    """Where a line may be reserved: where it was begun, where its order must leave from, else on own shelves."""
+    fixed = line.started_in if line.started_in is not None else line.ship_from
+    return filled_from.own(line.connection) if fixed is None else (fixed,)
+
+
+def _give_to_providers(t: Transaction, shelves: Shelves, filled_from: Sources) -> None:
+    """An order that waits as a whole, and that a provider's shelf holds as a whole, leaves from there (2.1.8)."""
+    still_open = _still_waiting(t, shelves, filled_from)
+    for order, waiting in still_open.items():
+        needed: dict[int, int] = defaultdict(int)
+        for line in waiting:
+            needed[line.item] += line.open
+        _look_at(t.sql, shelves, needed)
+        for warehouse in filled_from.providers(waiting[0].connection):
+            if all(shelves.free(item, warehouse) >= units for item, units in needed.items()):
+                _leave_from(t, shelves, order, warehouse, waiting)
+                break
+
+
+def _still_waiting(t: Transaction, shelves: Shelves, filled_from: Sources) -> dict[int, list[Waiting]]:
+    """Every open line of the orders that may be given to a provider: nothing of them is reserved or has left, all of
+    it has an item, and nobody has chosen where it leaves from."""
+    free = [line for line in shelves.waiting if line.ship_from is None and line.line not in t.resting]
+    wanted = {line.order for line in free if filled_from.providers(line.connection)}
+    begun = or_(lines.c.shipped > 0, reservations.c.line_id.is_not(None),
+                and_(lines.c.item_id.is_(None), _open_units > 0))  # fmt: skip
+    kept_back = select(lines.c.order_id).outerjoin(reservations, reservations.c.line_id == lines.c.id).where(
+        among(lines.c.order_id, wanted), begun
+    )  # fmt: skip
+    wanted -= set(t.sql.execute(kept_back).scalars())
+    found: dict[int, list[Waiting]] = {}
+    for waits in t.sql.execute(_waiting_lines.where(among(orders.c.id, wanted), orders.c.cancelling == "")).all():
+        found.setdefault(waits.order, []).append(Waiting(*waits))
+    return found
+
+
+def _look_at(sql: Connection, shelves: Shelves, items: Iterable[int]) -> None:
+    """Read the shelves of items that this picture does not hold yet."""
+    known = {item for item, _ in (*shelves.on_hand, *shelves.unpicked)}
+    missing = [item for item in items if item not in known]
+    if missing:
+        more = read_shelves(sql, missing)
+        shelves.on_hand.update(more.on_hand)
+        shelves.unpicked.update(more.unpicked)
+
+
+def _leave_from(t: Transaction, shelves: Shelves, order: int, warehouse: int, waiting: Sequence[Waiting]) -> None:
+    t.sql.execute(orders.update().where(orders.c.id == order).values(ship_from=warehouse))
+    for line in waiting:
+        shelves.unpicked[line.item, warehouse] += line.open
+        shelves.still_waiting[line.item] -= line.open
+    t.insert(Reservation, [
+        {"line_id": line.line, "item_id": line.item, "warehouse_id": warehouse, "quantity": line.open, "picked": 0}
+        for line in waiting
+    ])  # fmt: skip
+    t.hand(order)
 
 
 _top_up = (
@@ -218,6 +309,7 @@ def _owe_levels(t: Transaction, items: Sequence[int], shelves: Shelves, filled_f
         listings.c.is_parent.is_(False),
         listings.c.status != "deleted",
         connections.c.status.in_(("active", "needs_login")),
+        connections.c.kind.not_in(NETWORK),
     )
     told = select(
         listings.c.id, listings.c.connection_id, listings.c.item_id, listings.c.submitted,

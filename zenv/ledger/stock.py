@@ -18,6 +18,7 @@ from zenv.errors import BadInput, NotFound, Refused
 from zenv.ledger import chain
 from zenv.ledger.models import (
     OUTSIDE,
+    Inbound,
     Item,
     Level,
     Movement,
@@ -29,7 +30,7 @@ from zenv.ledger.models import (
 from zenv.ledger.models import (
     Connection as ConnectionRow,
 )
-from zenv.ledger.transaction import Transaction, row, table
+from zenv.ledger.transaction import AnyRow, Transaction, row, table
 from zenv.privacy import strip_control
 
 MOST_UNITS = 1_000_000_000
@@ -37,7 +38,7 @@ MOST_UNITS = 1_000_000_000
 
 levels, places, items = table(Level), table(Place), table(Item)
 movements, warehouses, transfers = table(Movement), table(Warehouse), table(Transfer)
-connections, sources = table(ConnectionRow), table(StockSource)
+connections, sources, inbounds = table(ConnectionRow), table(StockSource), table(Inbound)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,10 @@ def on_hand(sql: Connection, item: int, warehouse: int) -> int:
 def receive(
     t: Transaction, sku: str, warehouse: str | None, quantity: int, reference: str = "", note: str = ""
 ) -> None:
-    """Goods from a supplier arrive on the shelf."""
+    """Goods from a supplier arrive on the shelf. Those of an inbound are received by its number (inbounds)."""
+    if t.sql.execute(select(inbounds.c.id).where(inbounds.c.number == _clean(reference))).first() is not None:
+        raise Refused(f"{_clean(reference)} is an inbound, which counts what arrives of it; nothing was booked.",
+                      f"zenv inbound receive {_clean(reference)}")  # fmt: skip
     item, place = item_id(t.sql, sku), t.place(own_warehouse(t.sql, warehouse), "on_hand")
     _sensible(quantity)
     move(t, [Move(item, OUTSIDE["supplier"], place, quantity, "received", _clean(reference), _clean(note))])
@@ -172,6 +176,10 @@ def _correction(item: int, place: int, change: int, reason: str, note: str) -> M
 def transfer(t: Transaction, sku: str, source: str, destination: str, quantity: int, arrives_now: bool = False) -> int:
     """Send units to another own warehouse; they are in transit there until they arrive. The transfer's number."""
     item = item_id(t.sql, sku)
+    kept = (warehouses.c.kind == "zfn", warehouses.c.name.in_((source, destination)))
+    if t.sql.execute(select(warehouses.c.id).where(*kept)).first() is not None:
+        raise Refused("Goods are sent to a provider's warehouse step by step, and never back; nothing was booked.",
+                      "zenv inbound transfer --help")  # fmt: skip
     here, there = own_warehouse(t.sql, source), own_warehouse(t.sql, destination)
     if here == there:
         raise BadInput("A transfer needs two different warehouses.")
@@ -207,13 +215,13 @@ def arrive(t: Transaction, number: int, quantity: int | None = None) -> None:
 # ---- warehouses ------------------------------------------------------------------------------------------
 
 
-def add_warehouse(t: Transaction, name: str, kind: str = "own", rank: int = 100) -> int:
-    """A new warehouse; orders are filled from the lowest rank first."""
+def add_warehouse(t: Transaction, name: str, kind: str = "own", rank: int = 100, shared: bool = True) -> int:
+    """A new warehouse; orders are filled from the lowest rank first. Who adds it keeps it (see `sees`)."""
     name = _named(name)
     try:
         added = t.sql.execute(
             warehouses.insert().returning(warehouses.c.id),
-            row(Warehouse, name=name, kind=kind, rank=rank, created_at=t.now),
+            row(Warehouse, name=name, kind=kind, rank=rank, created_at=t.now, shared=shared, keeper=t.actor),
         )
     except IntegrityError:
         raise Refused(f"There is a warehouse {name} already.", "zenv warehouses list") from None
@@ -226,16 +234,24 @@ def add_warehouse(t: Transaction, name: str, kind: str = "own", rank: int = 100)
     return number
 
 
-def edit_warehouse(t: Transaction, name: str, new_name: str | None = None, rank: int | None = None) -> None:
-    """Rename a warehouse or change its rank."""
-    changes: dict[str, str | int] = {}
+def edit_warehouse(t: Transaction, name: str, new_name: str | None = None, rank: int | None = None,
+                   shared: bool | None = None) -> None:  # fmt: skip
+    """Rename a warehouse, change its rank, or who sees it."""
+    changes: dict[str, str | int | bool] = {}
     if new_name is not None:
         changes["name"] = _named(new_name)
     if rank is not None:
         changes["rank"] = rank
+    if shared is not None:
+        changes["shared"] = shared
     if not changes:
         raise BadInput("Nothing to change was given.", "zenv warehouses edit --help")
     number = warehouse_id(t.sql, name)
+    found = t.sql.execute(select(warehouses).where(warehouses.c.id == number)).one()
+    if not sees(t.sql, t.actor, found):
+        raise NotFound(f"There is no warehouse {_clean(name)!r}.", "zenv warehouses list")
+    if shared is False and not found.keeper:
+        changes["keeper"] = t.actor
     try:
         t.sql.execute(warehouses.update().where(warehouses.c.id == number).values(**changes))
     except IntegrityError:
@@ -243,7 +259,7 @@ def edit_warehouse(t: Transaction, name: str, new_name: str | None = None, rank:
 
 
 def deactivate_warehouse(t: Transaction, name: str) -> None:
-    """Close a warehouse; refused while it holds units or is told to a channel."""
+    """Close a warehouse; refused while it holds or expects units, or is told to a channel."""
     number = warehouse_id(t.sql, name)
     units = t.sql.execute(
         select(func.coalesce(func.sum(levels.c.on_hand + levels.c.picked + levels.c.in_transit), 0)).where(
@@ -252,6 +268,10 @@ def deactivate_warehouse(t: Transaction, name: str) -> None:
     ).scalar_one()
     if units:
         raise Refused(f"{name} still holds {units} units.", f"zenv stock levels --warehouse {name!r}")
+    ends = (inbounds.c.destination_id == number) | (inbounds.c.source_id == number)
+    begun = select(inbounds.c.number).where(ends, inbounds.c.state.not_in(("closed", "cancelled")))
+    if (expected := t.sql.execute(begun.order_by(inbounds.c.id)).scalars().first()) is not None:
+        raise Refused(f"{expected} has not ended, and begins or ends in {name}.", f"zenv inbound show {expected}")
     served = select(connections.c.name).join(sources, sources.c.connection_id == connections.c.id)
     told = t.sql.execute(served.where(sources.c.warehouse_id == number).order_by(connections.c.name)).scalars().all()
     if told:
@@ -264,6 +284,14 @@ def reactivate_warehouse(t: Transaction, name: str) -> None:
     """Open a closed warehouse again."""
     number = warehouse_id(t.sql, name)
     t.sql.execute(warehouses.update().where(warehouses.c.id == number).values(active=True))
+
+
+def sees(sql: Connection, actor: str, warehouse: AnyRow) -> bool:
+    """Whether a user may view a warehouse or request transfers from it (Z44, Z45): everybody, while it is shared; else
+    who keeps it, and administrators. A courtesy between colleagues, not a wall: they all can read the ledger's file."""
+    from zenv.ledger import users
+
+    return bool(warehouse.shared) or warehouse.keeper == actor or users.is_administrator(sql, actor)
 
 
 # ---- finding things by the names people use --------------------------------------------------------------
@@ -288,20 +316,34 @@ def warehouse_id(sql: Connection, name: str) -> int:
 def own_warehouse(sql: Connection, name: str | None) -> int:
     """The own, active warehouse of this name; without a name the only one there is."""
     own = sql.execute(
-        select(warehouses.c.id, warehouses.c.name)
+        select(warehouses.c.id, warehouses.c.name, warehouses.c.shared)
         .where(warehouses.c.kind == "own", warehouses.c.active)
         .order_by(warehouses.c.rank, warehouses.c.name)
     ).all()
     if name is None and len(own) == 1:
         return int(own[0].id)
     if name is None:
-        names = ", ".join(found.name for found in own) or "none yet"
+        names = ", ".join(found.name for found in own if found.shared) or "none yet"
         raise BadInput(f"Which warehouse? There are: {names}.", "add --warehouse NAME")
     for found in own:
         if found.name == name:
             return int(found.id)
     warehouse_id(sql, name)
     raise Refused(f"{name} is not an own, active warehouse.", "zenv warehouses list")
+
+
+def is_own(sql: Connection, warehouse: int) -> bool:
+    """Whether a warehouse is our own, and not kept for us by somebody else."""
+    return bool(sql.execute(select(warehouses.c.kind == "own").where(warehouses.c.id == warehouse)).scalar_one())
+
+
+def supplying_warehouse(sql: Connection, name: str) -> int:
+    """An active warehouse that orders may leave from: an own one, or one that a provider keeps for us."""
+    columns = select(warehouses.c.id, warehouses.c.kind, warehouses.c.active)
+    known = sql.execute(columns.where(warehouses.c.name == name)).one_or_none()
+    if known is not None and known.kind == "zfn" and known.active:
+        return int(known.id)
+    return own_warehouse(sql, name)
 
 
 def _named(name: str) -> str:

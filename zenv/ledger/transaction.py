@@ -59,12 +59,18 @@ class Transaction:
     touched: set[int] = field(default_factory=set)
     resting: set[int] = field(default_factory=set)
     """Order lines that gave their units up in this transaction and are not filled again by it."""
+    handed: set[int] = field(default_factory=set)
+    """Orders of which a provider may have to be told something new (zfn.handing)."""
     _places: dict[tuple[int | None, str], int] = field(default_factory=dict)
     _whereabouts: dict[int, tuple[int | None, str]] = field(default_factory=dict)
 
     def touch(self, *items: int | None) -> None:
         """Stock or demand of these items changed: fill waiting lines and tell the channels at commit."""
         self.touched.update(item for item in items if item is not None)
+
+    def hand(self, *orders: int) -> None:
+        """Something of these orders changed: at commit the provider that ships one of them is owed what is new."""
+        self.handed.update(orders)
 
     def tell(self, connection: int, kind: str, subject: int) -> None:
         """Owe a remote a message about this subject."""

@@ -92,7 +92,7 @@ def items(home: Path, search: str | None = None, limit: int = 50) -> Table:
     pattern = _like(search or "")
     return rows(
         home,
-        "SELECT sku, gtin, name, parent, on_hand, demand, available, listings, active FROM items"
+        "SELECT sku, gtin, name, parent, on_hand, demand, available, listings, active, client FROM items"
         " WHERE sku LIKE ?1 ESCAPE '\\' OR name LIKE ?1 ESCAPE '\\' OR gtin LIKE ?1 ESCAPE '\\'"
         " ORDER BY sku LIMIT ?2",
         (pattern, limit),
@@ -110,13 +110,22 @@ def listings(home: Path, item: str | None = None, connection: str | None = None,
     return rows(home, f"SELECT * FROM listings WHERE {clause} ORDER BY connection, sku LIMIT ?", [*given, limit])
 
 
-def levels(home: Path, sku: str | None = None, warehouse: str | None = None) -> Table:
-    """What is on hand, picked and in transit, per item and warehouse."""
+def levels(home: Path, sku: str | None = None, warehouse: str | None = None, actor: str | None = None) -> Table:
+    """What is on hand, picked and in transit, per item and warehouse, where `actor` sees it (None: everywhere)."""
     clause, given = _where(sku=sku, warehouse=warehouse)
-    return rows(home, f"SELECT * FROM levels WHERE {clause} ORDER BY sku, warehouse", given)
+    query = f"SELECT * FROM levels WHERE {clause} AND warehouse NOT IN ({HIDDEN}) ORDER BY sku, warehouse"
+    return rows(home, query, [*given, actor])
 
 
-AS_OF = """
+HIDDEN = """
+SELECT w.name FROM warehouse w, (SELECT ? AS actor) me
+ WHERE me.actor IS NOT NULL AND NOT w.shared AND w.keeper <> me.actor AND EXISTS (SELECT 1 FROM zenv_user)
+   AND me.actor NOT IN (SELECT name FROM zenv_user WHERE administrator AND active)
+"""
+"""The warehouses a user does not see (Z45); in Python: `stock.sees`."""
+
+
+AS_OF = f"""
 SELECT sku, name, warehouse,
        SUM(CASE WHEN state = 'on_hand' THEN change ELSE 0 END) AS on_hand,
        SUM(CASE WHEN state = 'picked' THEN change ELSE 0 END) AS picked,
@@ -129,16 +138,19 @@ SELECT sku, name, warehouse,
           JOIN warehouse w ON w.id = p.warehouse_id
           JOIN item i ON i.id = e.item_id
          GROUP BY e.item_id, e.place_id)
- WHERE (?2 IS NULL OR sku = ?2) AND (?3 IS NULL OR warehouse = ?3)
+ WHERE (?2 IS NULL OR sku = ?2) AND (?3 IS NULL OR warehouse = ?3) AND warehouse NOT IN ({HIDDEN})
  GROUP BY sku, warehouse
 HAVING on_hand <> 0 OR picked <> 0 OR in_transit <> 0
  ORDER BY sku, warehouse
 """
 
 
-def levels_as_of(home: Path, at: str, sku: str | None = None, warehouse: str | None = None) -> Table:
-    """The levels at a moment (UTC, `YYYY-MM-DD HH:MM:SS.ffffff`): the fold of the movements until then."""
-    return rows(home, AS_OF, (at, sku, warehouse))
+def levels_as_of(
+    home: Path, at: str, sku: str | None = None, warehouse: str | None = None, actor: str | None = None
+) -> Table:
+    """The levels at a moment (UTC, `YYYY-MM-DD HH:MM:SS.ffffff`): the fold of the movements until then, where `actor`
+    sees it."""
+    return rows(home, AS_OF, (at, sku, warehouse, actor))
 
 
 def movements(home: Path, sku: str | None = None, limit: int = 100) -> Table:
@@ -152,9 +164,34 @@ def transfers(home: Path) -> Table:
     return rows(home, "SELECT * FROM transfers WHERE under_way > 0 ORDER BY transfer")
 
 
-def warehouses(home: Path) -> Table:
-    """All warehouses in the order in which orders are filled from them."""
-    return rows(home, "SELECT warehouse, kind, rank, active, units FROM warehouses ORDER BY rank, warehouse")
+def warehouses(home: Path, actor: str | None = None) -> Table:
+    """The warehouses that `actor` sees (None: all), in the order in which orders are filled from them."""
+    query = f"SELECT warehouse, kind, rank, active, units, shared FROM warehouses WHERE warehouse NOT IN ({HIDDEN})"
+    return rows(home, f"{query} ORDER BY rank, warehouse", (actor,))
+
+
+def inbounds(home: Path, state: str | None = None, actor: str | None = None) -> Table:
+    """Goods on their way (None: those that have not ended), the latest first, where `actor` sees both ends."""
+    clause, given = _where(state=state)
+    still = clause if state else "state NOT IN ('closed', 'cancelled')"
+    seen = f"WITH hidden AS ({HIDDEN}) SELECT number, kind, client, supplier, source, destination, state, made_by,"
+    return rows(
+        home,
+        f"{seen} expected_at, units, sent, received, told FROM inbounds WHERE {still}"
+        " AND destination NOT IN hidden AND COALESCE(source, '') NOT IN hidden ORDER BY made_at DESC, number",
+        [actor, *given],
+    )
+
+
+def inbound(home: Path, number: str) -> dict[str, Any]:
+    """One inbound; raises NotFound."""
+    found = rows(home, "SELECT * FROM inbounds WHERE number = ?", (number,))
+    return _one(found, f"inbound {number!r}", "zenv inbound list")
+
+
+def inbound_lines(home: Path, number: str) -> Table:
+    """The lines of an inbound: what was to come, and what came."""
+    return rows(home, "SELECT * FROM inbound_lines WHERE number = ?", (number,))
 
 
 def orders(
@@ -176,6 +213,11 @@ def order(home: Path, number: str) -> dict[str, Any]:
     """One order; raises NotFound."""
     found = rows(home, "SELECT * FROM orders WHERE number = ?", (number,))
     return _one(found, f"order {number!r}", "zenv orders list")
+
+
+def handover(home: Path, number: str) -> dict[str, Any] | None:
+    """How an order stands that a provider ships; None where none does."""
+    return rows(home, "SELECT * FROM handovers WHERE number = ?", (number,)).first()
 
 
 RECIPIENT_MISSING = """
@@ -278,6 +320,31 @@ def messages(home: Path, connection: str | None = None) -> Table:
     """What is owed to remotes."""
     clause, given = _where(connection=connection)
     return rows(home, f"SELECT * FROM messages WHERE {clause} ORDER BY message", given)
+
+
+def users(home: Path) -> Table:
+    """Our own people."""
+    return rows(home, "SELECT * FROM users ORDER BY user")
+
+
+def clients(home: Path) -> Table:
+    """The companies whose goods we keep, and what is next with each."""
+    return rows(
+        home,
+        "SELECT client, name, state, import_user, items, units, open_orders, open_inbounds, owed, last_seen_at, next"
+        " FROM clients ORDER BY client",
+    )
+
+
+def requests_waiting(home: Path) -> dict[str, int]:
+    """How many requests of companies wait, and how many of those nobody has seen."""
+    found = rows(
+        home,
+        "SELECT COUNT(*) AS requests, COALESCE(SUM(reviewed_at IS NULL), 0) AS new FROM link_requests"
+        " WHERE state = 'pending'",
+    ).first()
+    assert found is not None
+    return found
 
 
 def inbox(home: Path) -> Table:

@@ -4,7 +4,8 @@
 
 CREATE VIEW warehouses AS
 SELECT w.id AS warehouse_id, w.name AS warehouse, w.kind, w.rank, w.active,
-       (SELECT COALESCE(SUM(l.on_hand + l.picked + l.in_transit), 0) FROM level l WHERE l.warehouse_id = w.id) AS units
+       (SELECT COALESCE(SUM(l.on_hand + l.picked + l.in_transit), 0) FROM level l WHERE l.warehouse_id = w.id) AS units,
+       w.shared, w.keeper
   FROM warehouse w;
 
 CREATE VIEW open_lines AS
@@ -27,11 +28,12 @@ CREATE VIEW availability AS
 SELECT i.id AS item_id, i.sku, i.name,
        COALESCE(s.on_hand, 0) AS on_hand, COALESCE(s.picked, 0) AS picked, COALESCE(s.in_transit, 0) AS in_transit,
        COALESCE(d.demand, 0) AS demand, COALESCE(d.waiting, 0) AS waiting,
-       MAX(0, COALESCE(s.on_hand, 0) - COALESCE(d.unpicked, 0)) AS available
+       MAX(0, COALESCE(s.on_hand, 0) - COALESCE(d.unpicked, 0)
+              - (SELECT COALESCE(SUM(n.allocated), 0) FROM inbound_line n WHERE n.item_id = i.id)) AS available
   FROM item i
   LEFT JOIN (SELECT l.item_id, SUM(l.on_hand) AS on_hand, SUM(l.picked) AS picked, SUM(l.in_transit) AS in_transit
                FROM level l JOIN warehouse w ON w.id = l.warehouse_id
-              WHERE w.kind = 'own' GROUP BY l.item_id) s ON s.item_id = i.id
+              WHERE w.kind IN ('own', 'zfn') GROUP BY l.item_id) s ON s.item_id = i.id
   LEFT JOIN (SELECT item_id, SUM(open) AS demand, SUM(open - reserved) AS waiting, SUM(open - picked) AS unpicked
                FROM open_lines WHERE item_id IS NOT NULL GROUP BY item_id) d ON d.item_id = i.id;
 
@@ -39,10 +41,11 @@ CREATE VIEW items AS
 SELECT i.sku, i.gtin, i.name, p.sku AS parent, i.attributes, i.unit_cost,
        (SELECT currency FROM company) AS currency, i.weight_grams, i.active,
        a.on_hand, a.demand, a.available,
-       (SELECT COUNT(*) FROM listing l WHERE l.item_id = i.id) AS listings
+       (SELECT COUNT(*) FROM listing l WHERE l.item_id = i.id) AS listings, c.name AS client
   FROM item i
   JOIN availability a ON a.item_id = i.id
-  LEFT JOIN item p ON p.id = i.parent_id;
+  LEFT JOIN item p ON p.id = i.parent_id
+  LEFT JOIN client c ON c.id = i.client_id;
 
 CREATE VIEW listings AS
 SELECT c.name AS connection, l.sku, i.sku AS item, l.name, l.asin, l.gtin, l.fulfilled_by, l.status, l.parent_sku AS parent,
@@ -75,6 +78,27 @@ SELECT t.id AS transfer, i.sku, s.name AS source, d.name AS destination, t.quant
   JOIN warehouse s ON s.id = t.source_id
   JOIN warehouse d ON d.id = t.destination_id;
 
+CREATE VIEW inbounds AS
+SELECT b.number, CASE WHEN b.source_id IS NULL THEN 'purchase' ELSE 'transfer' END AS kind, k.name AS client, b.supplier,
+       s.name AS source, d.name AS destination, b.state, b.made_by, b.made_at, b.expected_at, b.closed_at,
+       (SELECT SUM(quantity) FROM inbound_line WHERE inbound_id = b.id) AS units,
+       (SELECT SUM(sent) FROM inbound_line WHERE inbound_id = b.id) AS sent,
+       (SELECT SUM(received) FROM inbound_line WHERE inbound_id = b.id) AS received,
+       COALESCE((SELECT CASE m.state WHEN 'parked' THEN 'refused' ELSE 'waits' END FROM message m
+                  WHERE m.connection_id = b.connection_id AND m.kind = 'inbound' AND m.subject = b.id),
+                CASE WHEN b.told > 0 THEN 'told' ELSE '' END) AS told
+  FROM inbound b
+  JOIN warehouse d ON d.id = b.destination_id
+  LEFT JOIN warehouse s ON s.id = b.source_id
+  LEFT JOIN client k ON k.connection_id = b.connection_id;
+
+CREATE VIEW inbound_lines AS
+SELECT b.number, n.remote_id AS line, n.sku, i.sku AS item, i.name, n.quantity, n.allocated, n.picked, n.sent, n.received,
+       n.received - n.quantity AS difference
+  FROM inbound_line n
+  JOIN inbound b ON b.id = n.inbound_id
+  LEFT JOIN item i ON i.id = n.item_id;
+
 CREATE VIEW orders AS
 SELECT o.number, COALESCE(c.name, '') AS connection,
        CASE WHEN o.hold <> '' AND o.state IN ('pending', 'ready', 'part_shipped') THEN 'on hold'
@@ -83,9 +107,10 @@ SELECT o.number, COALESCE(c.name, '') AS connection,
        o.hold, o.channel_status, o.marketplace, o.placed_at, o.ship_by, o.shipped_at, o.completed_at, o.cancelled_at,
        (SELECT SUM(quantity) FROM order_line WHERE order_id = o.id) AS units,
        (SELECT SUM(quantity - cancelled - shipped) FROM order_line WHERE order_id = o.id) AS open,
-       o.total, o.currency, o.city, o.region, o.postcode, o.country
+       o.total, o.currency, o.city, o.region, o.postcode, o.country, w.name AS ship_from, o.entered_by
   FROM customer_order o
-  LEFT JOIN connection c ON c.id = o.connection_id;
+  LEFT JOIN connection c ON c.id = o.connection_id
+  LEFT JOIN warehouse w ON w.id = o.ship_from;
 
 CREATE VIEW order_lines AS
 SELECT o.number, ol.remote_id AS line, ol.sku, i.sku AS item, ol.name, ol.quantity, ol.cancelled, ol.shipped,
@@ -99,14 +124,25 @@ SELECT o.number, ol.remote_id AS line, ol.sku, i.sku AS item, ol.name, ol.quanti
 CREATE VIEW shipments AS
 SELECT o.number, s.reference AS package, w.name AS warehouse, s.carrier, s.service, s.tracking, s.shipped_at,
        (SELECT SUM(quantity) FROM shipment_line WHERE shipment_id = s.id) AS units,
-       CASE WHEN o.connection_id IS NULL THEN 'nobody to tell'
+       CASE WHEN o.connection_id IS NULL OR c.kind IN ('zfn', 'zfn_client') THEN 'nobody to tell'
             WHEN s.elsewhere THEN 'shipped elsewhere'
             WHEN s.confirmed_at IS NOT NULL THEN 'confirmed'
             ELSE COALESCE((SELECT m.state FROM message m WHERE m.kind = 'shipment' AND m.subject = s.id), 'not told') END AS told,
        s.confirmed_at
   FROM shipment s
   JOIN customer_order o ON o.id = s.order_id
+  LEFT JOIN connection c ON c.id = o.connection_id
   LEFT JOIN warehouse w ON w.id = s.warehouse_id;
+
+CREATE VIEW handovers AS
+SELECT o.number, k.provider, w.name AS warehouse, f.state, f.remote_number, f.version, f.told,
+       f.wish <> '' OR f.told < f.version AS waits,
+       EXISTS (SELECT 1 FROM notice n WHERE n.kind = 'change refused' AND n.subject = o.number
+                  AND n.settled_at IS NULL) AS refused
+  FROM fulfilment f
+  JOIN customer_order o ON o.id = f.order_id
+  JOIN link k ON k.connection_id = f.connection_id
+  LEFT JOIN warehouse w ON w.id = o.ship_from;
 
 CREATE VIEW connections AS
 SELECT c.name AS connection, c.kind, c.external_id, c.region, c.status, c.marketplaces, c.home_marketplace, c.endpoint, c.sandbox,
@@ -135,6 +171,9 @@ SELECT m.id AS message, c.name AS connection, m.kind,
        CASE m.kind WHEN 'stock_level' THEN (SELECT l.sku FROM listing l WHERE l.id = m.subject)
                    WHEN 'shipment' THEN (SELECT o.number || '/' || s.reference FROM shipment s
                                            JOIN customer_order o ON o.id = s.order_id WHERE s.id = m.subject)
+                   WHEN 'item' THEN (SELECT i.sku FROM item i WHERE i.id = m.subject)
+                   WHEN 'inbound' THEN (SELECT b.number FROM inbound b WHERE b.id = m.subject)
+                   WHEN 'link' THEN c.name
                    ELSE (SELECT o.number FROM customer_order o WHERE o.id = m.subject) END AS subject,
        m.state, m.attempts, m.not_before, m.remote_ref, m.reason, m.queued_at
   FROM message m
@@ -190,10 +229,51 @@ SELECT c.pseudonym AS customer, c.first_seen_at, c.redacted_at,
          WHERE oc.customer_id = c.id) AS last_order_at
   FROM customer c;
 
+CREATE VIEW links AS
+SELECT w.name AS warehouse, c.name AS connection, k.provider, k.state, k.user_name AS requested_by, k.fingerprint,
+       k.client_number, k.asked_at, k.decided_at, k.token_expires_at,
+       (SELECT COUNT(*) FROM message m WHERE m.connection_id = c.id) AS owed
+  FROM link k
+  JOIN connection c ON c.id = k.connection_id
+  JOIN warehouse w ON w.id = k.warehouse_id;
+
+CREATE VIEW users AS
+SELECT u.name AS user, u.administrator, u.active, u.added_at FROM zenv_user u;
+
+CREATE VIEW clients AS
+SELECT c.id AS client, c.name, c.state, c.import_user, c.fingerprint, c.linked_at, c.parted_at,
+       (SELECT COUNT(*) FROM item i WHERE i.client_id = c.id) AS items,
+       (SELECT COALESCE(SUM(l.on_hand + l.picked + l.in_transit), 0) FROM level l JOIN item i ON i.id = l.item_id
+         WHERE i.client_id = c.id) AS units,
+       (SELECT COUNT(*) FROM customer_order o WHERE o.connection_id = c.connection_id
+           AND o.state IN ('pending', 'ready', 'part_shipped')) AS open_orders,
+       (SELECT COUNT(*) FROM inbound b WHERE b.connection_id = c.connection_id
+           AND b.state IN ('requested', 'open', 'shipped')) AS open_inbounds,
+       (SELECT COUNT(*) FROM message m WHERE m.connection_id = c.connection_id) AS owed,
+       (SELECT MAX(t.last_used_at) FROM link_token t WHERE t.client_id = c.id) AS last_seen_at,
+       CASE c.state WHEN 'disconnected' THEN 'the client deactivates its warehouse'
+                    WHEN 'deactivated' THEN 'zenv zfn delete "' || c.name || '"' ELSE '' END AS next
+  FROM client c;
+
+CREATE VIEW link_requests AS
+SELECT r.id AS request, r.company_name AS company, r.user_name AS user, r.warehouse, r.fingerprint, r.state, r.asked_at,
+       r.reviewed_at, r.decided_at, r.decided_by, c.name AS client
+  FROM link_request r
+  LEFT JOIN client c ON c.id = r.client_id;
+
 CREATE VIEW inbox AS
 SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credentials of ' || c.name AS text,
        'zenv connections login ' || c.name AS command
-  FROM connection c WHERE c.status = 'needs_login'
+  FROM connection c WHERE c.status = 'needs_login' AND c.kind <> 'zfn'
+UNION ALL
+SELECT 'login', k.warehouse, k.provider || ' no longer accepts our token for ' || k.warehouse,
+       'zenv zfn rotate ''' || k.warehouse || ''''
+  FROM links k JOIN connection c ON c.name = k.connection WHERE c.status = 'needs_login'
+UNION ALL
+SELECT 'token', k.warehouse, 'the token for ' || k.warehouse || ' at ' || k.provider || ' is good for '
+       || MAX(0, CAST(julianday(k.token_expires_at) - julianday('now') AS INTEGER)) || ' more days',
+       'zenv zfn rotate ''' || k.warehouse || ''''
+  FROM links k WHERE k.state = 'linked' AND julianday(k.token_expires_at) - julianday('now') < 30
 UNION ALL
 SELECT 'secret', c.name, 'the client secret of ' || c.name || ' expires in '
        || MAX(0, 180 - CAST(julianday('now') - julianday(c.secret_set_at) AS INTEGER)) || ' days',
@@ -220,6 +300,11 @@ SELECT 'backorder', l.number, 'order ' || l.number || ' waits for ' || (l.open -
        'zenv stock receive ' || l.sku || ' ' || (l.open - l.reserved)
   FROM open_lines l WHERE l.item_id IS NOT NULL AND l.open > l.reserved
 UNION ALL
+SELECT 'transfer request', b.number, b.made_by || ' asks for ' || b.units || ' units from ' || b.source || ' to '
+       || b.destination || CASE w.keeper WHEN '' THEN '' ELSE '; ' || w.keeper || ' keeps ' || b.source END,
+       'zenv inbound allocate ' || b.number
+  FROM inbounds b JOIN warehouses w ON w.warehouse = b.source WHERE b.state = 'requested'
+UNION ALL
 SELECT 'parked', v.kind || ' ' || v.subject, v.connection || ' refused ' || v.kind || ' ' || v.subject || ': ' || v.reason,
        'zenv sync retry ' || v.message
   FROM messages v WHERE v.state = 'parked'
@@ -238,5 +323,9 @@ SELECT 'late', s.connection, GROUP_CONCAT(s.task, ', ') || ' of ' || s.connectio
             WHEN s.why LIKE 'breaker%' OR s.why LIKE 'failed%' THEN 'zenv sync now ' || s.connection
             ELSE 'zenv schedule' END
   FROM schedule s WHERE s.late AND s.why <> 'waiting for a login' GROUP BY s.connection, s.why
+UNION ALL
+SELECT 'link request', CAST(r.id AS TEXT), r.company_name || ' asks to become a client (' || r.user_name || ')',
+       'zenv zfn requests'
+  FROM link_request r WHERE r.state = 'pending' AND r.reviewed_at IS NULL
 UNION ALL
 SELECT n.kind, n.subject, n.text, n.command FROM notice n WHERE n.settled_at IS NULL;

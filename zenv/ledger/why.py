@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection as Sql
 from sqlalchemy import case, func, select
 
+from zenv.ledger import inbounds
 from zenv.ledger.models import Connection, Level, Listing, Movement, Order, OrderLine, Place, Reservation, Warehouse
+from zenv.ledger.models.channels import NETWORK
 from zenv.ledger.settle import OPEN_STATES, read_shelves, read_sources
 from zenv.ledger.stock import item_id
 from zenv.ledger.transaction import AnyRow, table
@@ -77,14 +79,21 @@ def _available(sql: Sql, item: int, sku: str) -> Explanation:
         for line in _demand(sql, item)
         if line.open > line.picked
     ]
-    return _never_below_zero(f"{sku} available", [*shelf, *demand])
+    return _never_below_zero(f"{sku} available", [*shelf, *demand, *_set_aside(sql, item)])
+
+
+def _set_aside(sql: Sql, item: int, served_from: Sequence[int] | None = None) -> list[Term]:
+    """What transfers have on the shelves of these warehouses, of all without any."""
+    aside = inbounds.allocated(sql, [item])
+    units = sum(count for (_, shelf), count in aside.items() if served_from is None or shelf in served_from)
+    return [Term("set aside for transfers", -units, "zenv inbound list")] if units else []
 
 
 def _on_hand(sql: Sql, item: int) -> list[tuple[str, int]]:
     query = (
         select(warehouses.c.name, levels.c.on_hand)
         .join(warehouses, warehouses.c.id == levels.c.warehouse_id)
-        .where(levels.c.item_id == item, warehouses.c.kind == "own")
+        .where(levels.c.item_id == item, warehouses.c.kind.in_(("own", "zfn")))
     )
     return [(name, units) for name, units in sql.execute(query.order_by(warehouses.c.rank, warehouses.c.name))]
 
@@ -116,16 +125,25 @@ def _offers(sql: Sql, item: int, sku: str) -> list[Explanation]:
     found = sql.execute(
         select(listings.c.sku, connections.c.id, connections.c.name, connections.c.buffer)
         .join(connections, connections.c.id == listings.c.connection_id)
-        .where(listings.c.item_id == item, listings.c.fulfilled_by == "merchant", listings.c.is_parent.is_(False))
+        .where(listings.c.item_id == item, listings.c.fulfilled_by == "merchant", listings.c.is_parent.is_(False),
+               connections.c.kind.not_in(NETWORK))
         .order_by(connections.c.name, listings.c.sku)
-    )
-    return [_offer(listing, sources.of(listing.id), names, shelves, item, sku) for listing in found]
+    )  # fmt: skip
+    for shelf, units in inbounds.allocated(sql, [item]).items():
+        shelves.unpicked[shelf] -= units
+    explained = []
+    for listing in found.all():
+        served_from = sources.of(listing.id)
+        aside = _set_aside(sql, item, served_from)
+        explained.append(_offer(listing, served_from, names, shelves, item, sku, aside))
+    return explained
 
 
 def _offer(
-    listing: AnyRow, served_from: Sequence[int], names: dict[int, str], shelves: Any, item: int, sku: str
-) -> Explanation:
-    terms = []
+    listing: AnyRow, served_from: Sequence[int], names: dict[int, str], shelves: Any, item: int, sku: str,
+    aside: Sequence[Term],
+) -> Explanation:  # fmt: skip
+    terms = list(aside)
     for warehouse in served_from:
         look_at = f"zenv stock history {sku}"
         terms.append(Term(f"on hand in {names[warehouse]}", shelves.on_hand.get((item, warehouse), 0), look_at))

@@ -67,7 +67,8 @@ SELECT o.number, s.reference, sl.shipment_id, sl.line_id
 
 def every_package_is_told_or_owed(sql: Connection, _: datetime) -> list[Finding]:
     """I4: a package of a channel's order that the channel has not confirmed is owed to be told, and so is a
-    cancellation that was asked for. One shipped elsewhere was seen at the channel, and so is confirmed."""
+    cancellation that was asked for; what was said of an order that a provider ships is told to it or owed. One shipped
+    elsewhere was seen at the channel, and so is confirmed."""
     return [
         Finding("messages", row.subject_name, f"the channel is not owed this {row.kind}, so it would never be told",
                 mend("messages"))
@@ -77,16 +78,23 @@ def every_package_is_told_or_owed(sql: Connection, _: datetime) -> list[Finding]
 
 UNTOLD = """
 SELECT 'shipment' AS kind, o.connection_id, s.id AS subject, o.number || '/' || s.reference AS subject_name
-  FROM shipment s JOIN customer_order o ON o.id = s.order_id
- WHERE o.connection_id IS NOT NULL AND s.confirmed_at IS NULL
+  FROM shipment s JOIN customer_order o ON o.id = s.order_id JOIN connection c ON c.id = o.connection_id
+ WHERE c.kind NOT IN ('zfn', 'zfn_client') AND s.confirmed_at IS NULL
    AND (s.elsewhere OR NOT EXISTS (SELECT 1 FROM message m WHERE m.connection_id = o.connection_id
                                       AND m.kind = 'shipment' AND m.subject = s.id))
 UNION ALL
 SELECT 'cancellation', o.connection_id, o.id, o.number
-  FROM customer_order o
- WHERE o.connection_id IS NOT NULL AND o.cancelling = 'requested' AND o.state IN ('pending', 'ready')
+  FROM customer_order o JOIN connection c ON c.id = o.connection_id
+ WHERE c.kind NOT IN ('zfn', 'zfn_client') AND o.cancelling = 'requested' AND o.state IN ('pending', 'ready')
+   AND NOT EXISTS (SELECT 1 FROM fulfilment f WHERE f.order_id = o.id AND f.wish <> '')
    AND NOT EXISTS (SELECT 1 FROM message m
                     WHERE m.connection_id = o.connection_id AND m.kind = 'cancellation' AND m.subject = o.id)
+UNION ALL
+SELECT 'order', f.connection_id, f.order_id, o.number
+  FROM fulfilment f JOIN customer_order o ON o.id = f.order_id JOIN link k ON k.connection_id = f.connection_id
+ WHERE f.told < f.version AND f.digest <> x'' AND f.state IN ('wanted', 'handed') AND k.state = 'linked'
+   AND NOT EXISTS (SELECT 1 FROM message m
+                    WHERE m.connection_id = f.connection_id AND m.kind = 'order' AND m.subject = f.order_id)
 """
 
 
@@ -108,6 +116,13 @@ SELECT m.id, m.kind
                                         WHERE l.id = m.subject AND l.connection_id = m.connection_id)
        WHEN 'shipment' THEN EXISTS (SELECT 1 FROM shipment s JOIN customer_order o ON o.id = s.order_id
                                      WHERE s.id = m.subject AND o.connection_id = m.connection_id)
+       WHEN 'item' THEN EXISTS (SELECT 1 FROM item i WHERE i.id = m.subject)
+       WHEN 'inbound' THEN EXISTS (SELECT 1 FROM inbound b WHERE b.id = m.subject AND b.connection_id = m.connection_id)
+       WHEN 'link' THEN m.subject = m.connection_id
+       WHEN 'order' THEN EXISTS (SELECT 1 FROM fulfilment f WHERE f.order_id = m.subject
+                                                              AND f.connection_id = m.connection_id)
+                      OR EXISTS (SELECT 1 FROM customer_order o WHERE o.id = m.subject
+                                                                  AND o.connection_id = m.connection_id)
        ELSE EXISTS (SELECT 1 FROM customer_order o WHERE o.id = m.subject AND o.connection_id = m.connection_id) END
 UNION ALL
 SELECT MAX(m.id), m.kind FROM message m NOT INDEXED
