@@ -107,11 +107,11 @@ def test_old_orders_are_counted_and_removed_only_with_a_yes(sold: tuple[Zenv, st
 
 
 def test_H84_the_trail_is_listed_and_proved_and_its_head_is_kept(shop: Zenv) -> None:
-    assert shop.data("audit", "list") == []
+    assert [row["action"] for row in shop.data("audit", "list")] == ["added user"], "whoever began the books"
     shop.good("privacy", "set", "own-recipients", "90")
     head = shop.good("audit", "head").out.strip()
     shop.good("key", "export", "--yes")
-    assert [row["action"] for row in shop.data("audit", "list")] == ["exported key", "set privacy term"]
+    assert [row["action"] for row in shop.data("audit", "list")] == ["exported key", "set privacy term", "added user"]
     assert shop.good("audit", "verify", "--head", head).code == 0
     unknown = shop("audit", "verify", "--head", "00" * 15 + "01")
     assert unknown.code == 70 and "taken out" in unknown.out

@@ -31,6 +31,6 @@ def test_no_column_is_two_things_at_once() -> None:
 def test_A32_the_only_sealed_columns_and_the_only_places_are_these() -> None:
     found = {column: classes for column, classes in columns.classified().items() if {"sealed", "place"} & set(classes)}
     assert set(found) == {
-        "personal.sealed", "secret.sealed", "customer_order.city", "customer_order.region", "customer_order.postcode",
-        "customer_order.country",
+        "personal.sealed", "secret.sealed", "standing.sealed", "customer_order.city", "customer_order.region",
+        "customer_order.postcode", "customer_order.country",
     }  # fmt: skip

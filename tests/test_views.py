@@ -15,7 +15,7 @@ import pytest
 
 from tests import books
 from tests.books import PERSON, line, order, record
-from tests.zfn import linked
+from tests.zfn import companies, linked
 from zenv.errors import BadInput, NotFound, WrongLedger
 from zenv.facts import BadRecord
 from zenv.ledger import attendance, inbounds, orders, papers, recipients, runs, schedule, sqlite, views
@@ -45,6 +45,9 @@ def full(book: Book) -> Book:
         recipients.record(t, amazon, [replace(PERSON, order="A-1")])
     papers.keep(book, 1, None, "carrier_label", b"%PDF-1.7")
     linked.link(book, "LAMP")
+    books.make_order(book, ("LAMP", 1), number="1001", recipient=PERSON, ship_from=linked.DEPOT)
+    companies.make_provider(book)
+    companies.link(book)
     return book
 
 

@@ -22,7 +22,7 @@ _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 _CODE = re.compile(
     rf"zfn:(?P<address>{_HOST}:[0-9]{{1,5}})/(?P<company>[a-z0-9._-]{{1,64}})/(?P<pin>public|[a-z2-7]{{52}})"
 )
-_FORM = "A code looks like zfn:HOST:PORT/COMPANY/PIN: copy the whole line that `zenv zfn invite` prints at the provider."
+_FORM = "A code looks like zfn:HOST:PORT/COMPANY/PIN: copy the whole line that `zenv zfn invite` prints there."
 
 
 @dataclass(frozen=True)

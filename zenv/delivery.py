@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from zenv import connectors
 from zenv.connectors.base import Connector
 from zenv.errors import LoginNeeded, Stopped, Unanswered, Unreachable, ZenvError
 from zenv.facts import (
@@ -24,7 +25,7 @@ from zenv.facts import (
     ShipmentNotice,
     StockLevel,
 )
-from zenv.ledger import messages, outbox
+from zenv.ledger import connections, messages, outbox
 from zenv.ledger.book import Book
 from zenv.ledger.notices import notice, withdraw
 from zenv.ledger.outbox import Owed
@@ -189,7 +190,8 @@ def plan(book: Book, connection: int) -> list[Planned]:
     """What the next run would tell the channel, without telling it."""
     planned = []
     with book.reading() as sql:
-        for kind in AT_ONCE:
+        tasks = connectors.load(connections.kind(sql, connection)).tasks
+        for kind in (kind for kind in AT_ONCE if any(kind in task.tells for task in tasks)):
             owed = outbox.pending(sql, connection, kind)
             built = messages.build(sql, kind, owed, book.keys)
             planned += [_planned(kind, message) for message in built.values()]

@@ -109,6 +109,10 @@ class Stopped(Busy):
     """A run was told to stop between two steps; what it had recorded stays, and the next run goes on from there."""
 
 
+class LinkOver(Stopped):
+    """What was just read or told has ended the link to a provider: nothing is left to do, and nothing went wrong."""
+
+
 class BadReply(ZenvError):
     """A whole answer that makes no sense, or a 4xx on a request that used to be accepted."""
 

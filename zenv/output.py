@@ -31,7 +31,8 @@ INTERRUPTED = failures.INTERRUPTED
 MONEY = frozenset({"unit_cost", "price", "tax", "total"})
 """Columns in minor units of the row's `currency`."""
 
-FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new", "late", "here", "shared"})
+FLAGS = frozenset({"active", "sandbox", "with_fulfilled", "high_frequency", "adopt_new", "late", "here", "shared",
+                   "administrator", "may_edit_picked"})  # fmt: skip
 DOCUMENTS = frozenset({"attributes"})
 PROSE = frozenset({"name", "text", "note", "reason", "term", "see", "command", "attributes", "city", "subject", "why"})
 """Columns that may be broken into lines when a table is wider than the terminal, as times may; identities may not."""
@@ -221,6 +222,8 @@ def _document(cell: str) -> Any:
 
 def _lines(value: Value, manner: Manner, zone: tzinfo) -> Iterator[str]:
     match value:
+        case Done(sentence=""):
+            return
         case Done(sentence=sentence):
             yield clean(sentence)
         case Rows():
@@ -372,7 +375,8 @@ def clean(text: str) -> str:
 def remark(sentence: str) -> None:
     """One line on stderr, in the colour of things that wait."""
     text = clean(sentence)
-    print(f"\x1b[38;5;208m{text}\x1b[0m" if colours() else text, file=sys.stderr)
+    coloured = colours() and sys.stderr.isatty()
+    print(f"\x1b[38;5;208m{text}\x1b[0m" if coloured else text, file=sys.stderr)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 
 from zenv.connectors.base import Connector, Task
-from zenv.errors import Busy, DiskTrouble, KeyUnavailable, Stopped, Throttled, ZenvError
+from zenv.errors import Busy, DiskTrouble, KeyUnavailable, LinkOver, Stopped, Throttled, ZenvError
 from zenv.facts import (
     BadRecord,
     BookedFact,
@@ -27,7 +27,7 @@ from zenv.facts import (
     Page,
     RecipientFact,
 )
-from zenv.ledger import connections, inbounds, listing_facts, messages, order_facts, recipients, runs
+from zenv.ledger import connections, inbounds, listing_facts, messages, order_facts, outbox, recipients, runs
 from zenv.ledger.book import Book
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction, in_chunks
@@ -63,11 +63,14 @@ class Job:
             self.progress(what, done, total)
 
     def go_on(self) -> None:
-        """Between two steps. Raises Stopped when the run was told to stop, or its connection was disabled (H81)."""
+        """Between two steps. Raises Stopped when the run was told to stop, or its connection was disabled (H81),
+        LinkOver when a provider has ended it."""
         if self.stopping():
             raise Stopped("The run was told to stop; the next one goes on from here.")
         with self.book.reading() as sql:
             status = connections.status(sql, self.row.id)
+        if status == "removed" and self.row.kind == "zfn":
+            raise LinkOver(f"{self.row.name} is not connected any more")
         if status not in ("active", "needs_login"):
             raise Stopped(f"{self.row.name} is {status} now, so the run ended half-way; nothing was lost.")
 
@@ -187,8 +190,12 @@ def record_page(job: Job, page: Page, stream: str) -> None:
 
 def _record_journal(job: Job, page: Page, stream: str) -> None:
     """The journal of a provider is repeated in its order, and nothing of it twice: a page with its mark in one
-    transaction, in which what cannot be repeated is left out."""
+    transaction, in which what cannot be repeated is left out. Orders it speaks of come first."""
     booked = [fact.booked for fact in page.facts if isinstance(fact, BookedFact)]
+    with job.book.reading() as sql:
+        unknown = journal.unknown_orders(sql, job.row.id, booked)
+    if unknown:
+        fetch(job, "order", unknown)
     with job.book.transaction() as t:
         bad = journal.record(t, job.row.id, booked)
         runs.set_aside(t, job.run, bad)
@@ -249,6 +256,8 @@ def _record_of_network(t: Transaction, owner: int, fact: Fact) -> None:
             inbounds.record_state(t, owner, fact.state)
         case LevelsFact():
             journal.take_levels(t, owner, fact)
+            if fact.skus is None:  # whatever could not be repeated, the mirror is as it should be
+                runs.all_came_good(t, owner, "entry")
         case _:
             return
     kind, name = runs.reference(fact)
@@ -349,7 +358,18 @@ def take_levels(job: Job, mark: str | None, skus: Sequence[str] = ()) -> None:
     """Have the mirror hold what the provider has of these SKUs (none named: of everything) right after a mark; without
     one, right now. The mark of the levels becomes that of the journal with them."""
     for page in job.connector.fetch("levels", [mark or "", *skus]):
-        record_page(job, page, journal.STREAM)
+        with job.book.transaction() as t:
+            if mark is not None:
+                journal.demand_mark(t.sql, job.row.id, mark)
+            _record(t, job, page.facts)
+            _end_page(t, job, page, journal.STREAM)
+        job.go_on()
+
+
+def _wake(job: Job) -> None:
+    """The provider answers: what it could not be told a moment ago need not wait for its time."""
+    with job.book.transaction() as t:
+        outbox.wake(t, job.row.id)
 
 
 FOLLOW_UPS: dict[str, tuple[Callable[[Job], None], ...]] = {
@@ -359,5 +379,6 @@ FOLLOW_UPS: dict[str, tuple[Callable[[Job], None], ...]] = {
 }
 STEPS: dict[str, tuple[Callable[[Job], None], ...]] = {
     "cancellations": (_ask_for_silent_orders,),
+    "provider": (_wake,),
     "stock": (_read_back,),
 }

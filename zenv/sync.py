@@ -18,7 +18,18 @@ from typing import TypedDict, Unpack
 
 from zenv import connectors, delivery, pulling
 from zenv.connectors.base import Connector, Task, Terms, World
-from zenv.errors import BadInput, Busy, KeyUnavailable, LoginNeeded, NotFound, Refused, Stopped, Throttled, ZenvError
+from zenv.errors import (
+    BadInput,
+    Busy,
+    KeyUnavailable,
+    LinkOver,
+    LoginNeeded,
+    NotFound,
+    Refused,
+    Stopped,
+    Throttled,
+    ZenvError,
+)
 from zenv.facts import Account
 from zenv.ledger import breaker, connections, outbox, runs, schedule
 from zenv.ledger.book import Book
@@ -107,7 +118,19 @@ def run_all(book: Book, name: str, world: World | None = None, yes_to_zero: bool
             **how: Unpack[How]) -> list[RunResult]:  # fmt: skip
     """Every task of a connection, in the connector's order; a task that fails does not stop the others, unless
     they would fare no better (`ENDS_ALL`)."""
-    return _each(name, tasks_of(book, name), lambda task: run(book, name, task.name, world, yes_to_zero, **how))
+    tasks = _tasks_while_linked(book, name)
+    return _each(name, tasks, lambda task: run(book, name, task.name, world, yes_to_zero, **how))
+
+
+def _tasks_while_linked(book: Book, name: str) -> Iterator[Task]:
+    """The tasks of a connection; once the first has ended the link to a provider, there are no more."""
+    for place, task in enumerate(tasks_of(book, name)):
+        if place:
+            with book.reading() as sql:
+                found = connections.find(sql, name)
+            if (found.kind, found.status) == ("zfn", "removed"):
+                return
+        yield task
 
 
 ENDS_ALL = (LoginNeeded, KeyUnavailable, Busy)
@@ -250,7 +273,7 @@ def _enabled(book: Book, name: str) -> AnyRow:
     with book.reading() as sql:
         found = connections.find(sql, name)
     if found.status == "needs_login":
-        raise LoginNeeded(f"{name} does not accept the credentials any more.", f"zenv connections login {name}")
+        raise LoginNeeded(f"{name} does not accept the credentials any more.", connections.way_back(found))
     if found.status != "active":
         raise Refused(f"{name} is {found.status}, so nothing runs.", f"zenv connections enable {name}")
     return found
@@ -263,9 +286,12 @@ def whole(yes_to_zero: bool = False) -> Work:
     """All of a task: its streams, then what is owed."""
 
     def work(job: Job, task: Task) -> None:
-        pulling.pull_task(job, task)
-        for kind in task.tells:
-            delivery.deliver(job.book, job.row, job.connector, kind, job.tally, yes_to_zero, job.go_on)
+        try:
+            pulling.pull_task(job, task)
+            for kind in task.tells:
+                delivery.deliver(job.book, job.row, job.connector, kind, job.tally, yes_to_zero, job.go_on)
+        except LinkOver as over:
+            job.tally.notes.append(over.message)
 
     return work
 

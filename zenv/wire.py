@@ -14,9 +14,10 @@ they were first shared.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 PREFIX = "/zfn/1"
 """Where the face begins; the number rises with a change that an older zenv would misread."""
@@ -36,6 +37,17 @@ SomeUnits = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Version = Annotated[int, Field(ge=1, le=2**53)]
 Secret = Annotated[str, StringConstraints(pattern=r"^zenv_[0-9a-f]{16}_[A-Za-z0-9_-]{43}$")]
 """A token: `zenv_`, its public id of 16 hex digits, and 32 random bytes as base64url."""
+
+
+def _in_our_time(at: datetime) -> datetime:
+    """At the very ends of the calendar a time has no UTC, and nothing is sold there."""
+    if not 1970 <= at.year < 9000:
+        raise ValueError("not a time in which anything is sold")
+    return at
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+"""A time that a client names."""
 Place = Literal["on_hand", "picked", "in_transit", "supplier", "customer", "adjustment", "opening"]
 
 
@@ -81,13 +93,15 @@ class Requested(Said):
 
 
 class LinkState(Said):
-    """How the link stands. `client` is our number there, `head` the newest entry of our journal."""
+    """How the link stands. `client` is our number there, `head` the newest entry of our journal, `restores` how often
+    the provider has gone back to a backup: what was said since that backup is to be said again."""
 
     state: Literal["pending", "denied", "linked", "disconnected", "deactivated"]
     provider: Name
     fingerprint: str
     client: int | None = None
     head: int = 0
+    restores: int = 0
     token_expires_at: AwareDatetime | None = None
 
 
@@ -114,7 +128,8 @@ class Parting(Said):
 
 
 class SharedItem(Said):
-    """An item as both sides know it. No cost, no price, no vendor code (2.1.11)."""
+    """An item as both sides know it. No cost, no price, no vendor code (2.1.11). `said_at` is when its client says so:
+    what was said earlier than the last is not heeded."""
 
     sku: Sku
     name: Word = ""
@@ -122,6 +137,7 @@ class SharedItem(Said):
     weight_grams: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
     attributes: dict[Name, Word] = {}
     active: bool = True
+    said_at: Moment | None = None
 
 
 class SharedItems(Said):
@@ -171,8 +187,8 @@ class HandedOrder(Said):
 
     order: Reference
     version: Version
-    placed_at: AwareDatetime
-    ship_by: AwareDatetime | None = None
+    placed_at: Moment
+    ship_by: Moment | None = None
     service_level: Word = ""
     hold: bool = False
     cancelled: bool = False
@@ -244,7 +260,7 @@ class AnnouncedInbound(Said):
     number: Name
     version: Version
     cancelled: bool = False
-    expected_at: AwareDatetime | None = None
+    expected_at: Moment | None = None
     lines: Annotated[list[InboundGoods], Field(min_length=1, max_length=1000)]
 
 

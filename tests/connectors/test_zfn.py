@@ -24,11 +24,21 @@ from zenv.connectors.base import Connector, Terms, World
 from zenv.connectors.zfn import pinning
 from zenv.connectors.zfn.connector import ZfnConnector
 from zenv.errors import Bug, Refused
-from zenv.facts import Announcement, BookedFact, HandedFact, Handover, ItemShare, LevelsFact, OrderFact
+from zenv.facts import (
+    Announcement,
+    BookedFact,
+    HandedFact,
+    Handover,
+    ItemShare,
+    LevelsFact,
+    ListingFact,
+    OrderFact,
+)
 from zenv.ledger import connections, stock
 from zenv.ledger.book import Book
+from zenv.ledger.catalog import NewItem
 from zenv.ledger.stock import Move
-from zenv.ledger.zfn import standing, tokens
+from zenv.ledger.zfn import client_items, standing, tokens
 from zenv.server import serving
 
 PERSONS = ("Marker-Name", "Marker-Street", "Marker-Phone", "Marker-Gift")
@@ -199,7 +209,7 @@ def linked(served: Provider, secrets: dict[str, str]) -> Iterator[ZfnConnector]:
     made.close()
 
 
-def test_2_1_7_the_tasks_run_at_most_every_30_minutes() -> None:
+def test_N7_the_tasks_run_at_most_every_30_minutes() -> None:
     assert {task.name: task.longest.total_seconds() / 60 for task in ZfnConnector.tasks} == {
         "provider": 30,
         "handover": 30,
@@ -253,6 +263,19 @@ def test_levels_are_those_right_after_a_mark(linked: ZfnConnector, served: Provi
     assert wire.Mark.model_validate_json(newest.cursor or "").entry == 2002
 
 
+def test_what_the_provider_has_to_tell_is_gone_only_once_it_was_recorded(
+    linked: ZfnConnector, served: Provider
+) -> None:
+    books.do(served.book, client_items.add, NewItem("VASE"), "Lamp Shop")
+    walk = linked.pull("changes", None)
+    assert next(walk).facts == [ListingFact("VASE", fulfilled_by="channel")]
+    assert len(books.owed(served.book)) == 1
+    walk.close()  # type: ignore[attr-defined]
+    assert len(books.owed(served.book)) == 1
+    assert len(list(linked.pull("changes", None))) == 1
+    assert books.owed(served.book) == set()
+
+
 def test_orders_of_ours_and_of_the_provider_are_told_apart(linked: ZfnConnector) -> None:
     from zenv.connectors.zfn import streams
 
@@ -261,7 +284,7 @@ def test_orders_of_ours_and_of_the_provider_are_told_apart(linked: ZfnConnector)
     assert isinstance(ours, HandedFact) and not ours.state.cancelled
     theirs = streams.order(linked._api, ours.state.model_copy(update={"order": "p:77", "cancelled": True}))
     assert isinstance(theirs, OrderFact)
-    assert (theirs.remote_id, theirs.state, theirs.fulfilled_by) == ("p:77", "cancelled", "channel")
+    assert (theirs.remote_id, theirs.state, theirs.fulfilled_by) == ("p:77", "cancelled", "merchant")
 
 
 def test_a_whole_transaction_of_the_providers_is_one_fact(linked: ZfnConnector) -> None:

@@ -13,7 +13,7 @@ from zenv import wire
 from zenv.ledger import users
 from zenv.ledger.book import Book
 from zenv.ledger.transaction import AnyRow
-from zenv.ledger.zfn import clients, standing, taking, tokens
+from zenv.ledger.zfn import clients, shared_items, standing, taking, tokens
 
 ADDRESS = "127.0.0.1:8470"
 PEPPER = bytes(32)
@@ -77,7 +77,8 @@ def share(book: Book, client: AnyRow, *skus: str, **about: Any) -> None:
     """The client shares items."""
     with book.transaction() as t:
         t.actor = client.import_user
-        taking.items(t, client, [wire.SharedItem(sku=sku, name=f"Name of {sku}", **about) for sku in skus])
+        items = [wire.SharedItem(**({"sku": sku, "name": f"Name of {sku}"} | about)) for sku in skus]
+        shared_items.take(t, client, items)
 
 
 def order(number: str, *wanted: tuple[str, int], version: int = 1, clock: Clock | None = None,

@@ -90,7 +90,8 @@ def handed(book: Book, connection: int, outcome: Any = "done", **about: Any) -> 
 
 
 def state(book: Book, number: str) -> tuple[Any, ...]:
-    """(state, version, told, has a wish) of an order's fulfilment."""
+    """(state, version, told, has a wish) of an order's fulfilment; nothing where no provider ships it."""
     found = books.ask(book, "SELECT f.state, f.version, f.told, f.wish <> '' FROM fulfilment f"
-                            " JOIN customer_order o ON o.id = f.order_id WHERE o.number = ?", number)  # fmt: skip
+                            " JOIN customer_order o ON o.id = f.order_id"
+                            " WHERE o.number = ? AND f.state <> 'recalled'", number)  # fmt: skip
     return tuple(found[0]) if found else ()

@@ -109,3 +109,5 @@ def test_Z41_reactivating_is_an_administrators_act(linked: Zenv, served: Provide
 def test_a_connection_to_a_provider_is_not_simply_removed(linked: Zenv) -> None:
     refused = linked("connections", "remove", DEPOT, "--yes")
     assert refused.code == Refused.exit_code and "zenv zfn disconnect" in refused.err
+    login = linked("connections", "login", DEPOT, "--secret-stdin", stdin="client_id=x\n")
+    assert login.code == Refused.exit_code and "zenv zfn rotate" in login.err

@@ -52,8 +52,12 @@ def test_books_that_tell_the_same_story_differ_in_nothing(book: Book, served: Pr
 def test_what_the_provider_did_since_then_is_no_difference(
     book: Book, served: Provider, linked: int, clock: books.Clock
 ) -> None:
+    new = orders.NewOrder([orders.NewLine("BULB", 2)], "1002", recipient=books.PERSON, ship_from=DEPOT)
+    books.do(book, orders.create_order, new)
+    run(book, "handover")
     clock.later(seconds=1)
     receive(served, "LAMP", 100)
+    books.ship(served.book, "CO-1-1002")
     assert compare(book) == []
 
 

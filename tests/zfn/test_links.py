@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests import books
 from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, request, run, save, state, world
-from zenv import joining
+from zenv import joining, sync, wire
+from zenv.company_code import read_code
+from zenv.connectors.zfn.connector import show_new_token
 from zenv.errors import BadInput, NotFound, Refused, Unreachable
 from zenv.ledger import connections, orders, stock, users
 from zenv.ledger.book import Book
-from zenv.ledger.zfn import clients, links
+from zenv.ledger.zfn import clients, links, standing, tokens
 
 
 @pytest.fixture
@@ -66,6 +69,41 @@ def test_Z24_a_denied_request_is_seen_here_and_may_be_sent_again(book: Book, ser
     served.accept()
     run(book)
     assert state(book) == [(DEPOT, "linked")]
+
+
+def test_a_request_that_the_provider_does_not_take_is_denied_and_says_so(
+    book: Book, served: Provider, blank_home: Path, tmp_path: Path, clock: books.Clock
+) -> None:
+    """Another ledger of the same company, as after going back to a backup, has a request there already."""
+    with books.opened(books.home_like(blank_home, tmp_path / "again"), clock) as again:
+        save(again)
+        request(again, served)
+    save(book)
+    with pytest.raises(Refused, match="did not take the request"):
+        request(book, served)
+    assert state(book) == [(DEPOT, "denied")] and books.owed(book) == set()
+    assert [row for row in asked(served)] == [("Lamp Shop", "tester", DEPOT)]
+
+
+def test_a_request_that_was_written_and_not_told_is_told_by_the_next_run(
+    book: Book, served: Provider, clock: books.Clock
+) -> None:
+    save(book)
+    at = read_code(served.code)
+    asking = links.Ask(DEPOT, at, "Lamp Shop", "1", joining.new_token(), joining.new_token())
+    books.do(book, links.request, asking, book.master_key())  # and killed before it was told
+    assert "***" in repr(asking) and asking.secret not in repr(asking)
+    assert run(book).outcome == "ok"
+    assert asked(served) == [("Lamp Shop", "tester", DEPOT)]
+
+
+def test_Z19_one_request_at_a_time(book: Book, served: Provider) -> None:
+    save(book)
+    save(book, "Second")
+    request(book, served)
+    with pytest.raises(Refused, match="one at a time"):
+        request(book, served, "Second")
+    assert len(asked(served)) == 1
 
 
 def test_Z18_a_code_of_nobody_is_refused_before_anything_is_written(book: Book, served: Provider) -> None:
@@ -240,10 +278,28 @@ def test_a_rotated_token_takes_the_place_of_the_old_one(book: Book, served: Prov
     assert run(book).outcome == "ok"
 
 
-def test_a_rotation_that_broke_off_uses_the_new_token_where_the_old_one_is_refused(
+def test_a_rotation_that_was_killed_uses_the_new_token_once_the_old_one_is_refused(
     book: Book, served: Provider, clock: books.Clock
 ) -> None:
     found = link(book, served)
+    token = joining.new_token()
+    with book.transaction() as t:
+        connections.keep_secrets(t, found.connection_id, {"next_token": token}, book.master_key())
+    with book.reading() as sql:
+        terms = sync.terms_of(connections.find(sql, DEPOT))
+        kept = connections.open_secrets(sql, DEPOT, book.master_key)
+    show_new_token(terms, kept, world(book), token)  # and killed before that was written down
+    clock.later(days=2)
+    assert run(book).outcome == "ok"
+    joining.rotate(book, DEPOT, world(book))
+    with book.reading() as sql:
+        assert connections.open_secrets(sql, DEPOT, book.master_key) == {"token": token}
+
+
+def test_a_rotation_that_broke_off_is_ended_with_the_same_token(
+    book: Book, served: Provider, clock: books.Clock
+) -> None:
+    link(book, served)
     served.stop()
     with pytest.raises(Unreachable):
         joining.rotate(book, DEPOT, world(book))
@@ -256,7 +312,6 @@ def test_a_rotation_that_broke_off_uses_the_new_token_where_the_old_one_is_refus
         assert connections.open_secrets(sql, DEPOT, book.master_key) == {"token": sealed["next_token"]}
     clock.later(days=2)
     assert run(book).outcome == "ok"
-    assert found.connection == DEPOT
 
 
 def test_a_token_that_soon_ends_is_on_the_inbox(book: Book, served: Provider) -> None:
@@ -266,3 +321,41 @@ def test_a_token_that_soon_ends_is_on_the_inbox(book: Book, served: Provider) ->
     assert ("token", f"the token for {DEPOT} at Lamp Shop is good for 10 more days") in {
         (kind, text) for kind, text in books.ask(book, "SELECT kind, text FROM inbox")
     }
+
+
+def test_a_client_whose_token_is_not_taken_any_more_asks_for_another_and_stays_the_same_client(
+    book: Book, served: Provider
+) -> None:
+    books.add_items(book, "LAMP")
+    link(book, served)
+    receive(served, "LAMP", 3)
+    assert run(book).outcome == "ok"
+    with served.book.transaction() as t:
+        tokens.revoke(t, 1)
+    assert run(book).outcome == "failed" and ("login", DEPOT) in books.inbox(book)
+    again = request(book, served)
+    assert again.told and run(book).outcome == "ok", "it waits for the provider"
+    served.accept("Lamp Shop")
+    receive(served, "LAMP", 4)
+    assert run(book).outcome == "ok" and run(book).outcome == "ok"
+    assert books.shelf(book, "LAMP", DEPOT) == (7, 0, 0)
+    assert books.ask(served.book, "SELECT COUNT(*) FROM client") == [(1,)]
+    with book.reading() as sql:
+        assert set(connections.open_secrets(sql, DEPOT, book.master_key)) == {"token"}
+
+
+def test_a_link_that_works_is_not_asked_for_again(book: Book, served: Provider) -> None:
+    link(book, served)
+    with pytest.raises(Refused, match="is linked"):
+        request(book, served)
+
+
+def test_nobody_else_is_accepted_as_a_client_that_is_linked(book: Book, served: Provider) -> None:
+    link(book, served)
+    with served.book.transaction() as t:
+        said = wire.Request(
+            company_id="another", company_name="Other", user="eve", warehouse="X", secret=joining.new_token()
+        )
+        clients.ask(t, b"pepper", standing.code(t.sql), said)
+    with pytest.raises(Refused, match="is linked already"):
+        served.accept("Lamp Shop")

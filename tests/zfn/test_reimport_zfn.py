@@ -151,6 +151,19 @@ def test_an_entry_that_cannot_be_repeated_is_left_out_and_its_levels_are_taken_f
         assert sharing.without_levels(sql, linked) == []
 
 
+def test_levels_of_a_mark_that_another_run_has_left_behind_are_not_taken(
+    book: Book, served: Provider, linked: int
+) -> None:
+    run(book)
+    with book.reading() as sql:
+        before = journal.mark(sql, linked)
+        journal.demand_mark(sql, linked, before)
+    receive(served, "LAMP", 1)
+    run(book)
+    with book.reading() as sql, pytest.raises(Stopped):
+        journal.demand_mark(sql, linked, before)
+
+
 def test_two_runs_that_read_at_the_same_time_book_nothing_twice(book: Book, served: Provider, linked: int) -> None:
     connector = sync.open_connector(book, DEPOT, world(book))
     (page,) = connector.pull("events", None)

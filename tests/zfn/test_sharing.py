@@ -27,7 +27,7 @@ def there(served: Provider) -> list[tuple[Any, ...]]:
     return books.ask(served.book, "SELECT sku, name, gtin, weight_grams, active FROM items ORDER BY sku")
 
 
-def test_2_1_4_the_catalogue_is_shared_on_linking_and_listed_here(book: Book, served: Provider) -> None:
+def test_N4_the_catalogue_is_shared_on_linking_and_listed_here(book: Book, served: Provider) -> None:
     books.do(book, catalog.add_item, NewItem("LAMP", "A lamp", "4006381333931", weight_grams=500, unit_cost=1234))
     books.do(book, catalog.add_item, NewItem("OLD", "Gone", active=False))
     link(book, served)
@@ -48,7 +48,7 @@ def test_an_item_that_is_new_or_edited_is_told_again_under_the_name_it_was_first
     assert [(sku, name) for sku, name, *_ in there(served)] == [("1-LAMP", "A better lamp")]
 
 
-def test_2_1_11_no_cost_and_no_price_is_in_what_is_shared(book: Book, served: Provider) -> None:
+def test_N11_no_cost_and_no_price_is_in_what_is_shared(book: Book, served: Provider) -> None:
     books.do(book, catalog.add_item, NewItem("LAMP", unit_cost=1234, attributes={"colour": "red"}))
     found = link(book, served)
     with book.transaction() as t:
@@ -57,7 +57,7 @@ def test_2_1_11_no_cost_and_no_price_is_in_what_is_shared(book: Book, served: Pr
     assert message.item.attributes == {"colour": "red"} and "1234" not in repr(message)
 
 
-def test_2_1_4_an_item_that_the_provider_makes_for_us_appears_here_and_is_not_told_back(
+def test_N4_an_item_that_the_provider_makes_for_us_appears_here_and_is_not_told_back(
     book: Book, served: Provider
 ) -> None:
     link(book, served)

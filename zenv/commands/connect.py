@@ -243,6 +243,7 @@ def login_again(name: str, given: dict[str, str]) -> str:
     with commands.opened() as book:
         with book.reading() as sql:
             found = connections.find(sql, name)
+            connections.demand_login(found)
             secrets = connections.open_secrets(sql, name, book.master_key) | given
         account = sync.check(found.kind, sync.terms_of(found), secrets, sync.world_of(book))
         with book.transaction() as t:

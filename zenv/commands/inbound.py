@@ -61,7 +61,8 @@ def order(
     at = commands.moment(expected) if expected else None
     with commands.writing() as t:
         made = inbounds.order(t, warehouse, _lines(line), number, supplier, at)
-    return Done(f"{made} is ordered; when it is there: zenv inbound receive {made}", {"number": made})
+    told = f"{made} is ordered. When it is there: zenv inbound receive {made} (a provider does that for its warehouse)"
+    return Done(told, {"number": made})
 
 
 @app.command()

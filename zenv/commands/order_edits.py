@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zenv import commands
 from zenv.commands import Done, Value
@@ -44,8 +44,8 @@ def _told(numbers: Sequence[str], outcome: str) -> Value:
     for number in numbers:
         state = views.handover(commands.home(), number) if outcome == "requested" else None
         if state is not None and state["refused"]:
-            trouble = Refused(f"{state['provider']} did not agree; order {number} stands as it was.",
-                              f"zenv orders show {number}")  # fmt: skip
+            trouble = _refused(number, state)
+            continue
         waits = state is not None and state["waits"]
         said.append(f"Order {number} {'will be changed when the provider agrees' if waits else 'is changed'}.")
     return Done("\n".join(said), {"orders": list(numbers), "outcome": outcome}, trouble)
@@ -60,8 +60,23 @@ def cancelled(number: str, outcome: str) -> Value:
         return Done(f"Order {number} is cancelled.", {"number": number, "outcome": "cancelled"})
     handed = views.handover(commands.home(), number)
     if handed is not None and handed["refused"]:
-        trouble = Refused(f"{handed['provider']} did not agree; order {number} stands as it was.",
-                          f"zenv orders show {number}")  # fmt: skip
-        return Done("", {"number": number, "outcome": "refused"}, trouble)
+        return Done("", {"number": number, "outcome": "refused"}, _refused(number, handed))
     who = "the provider" if handed is not None and handed["waits"] else "its channel"
     return Done(f"Order {number} will be cancelled when {who} agrees.", {"number": number, "outcome": outcome})
+
+
+def _refused(number: str, state: Mapping[str, Any]) -> Refused:
+    """The provider said no, and why."""
+    said = state["why"] or f"{state['provider']} did not agree; order {number} stands as it was"
+    return Refused(f"{said}.", f"zenv orders show {number}")
+
+
+def handed(number: str) -> dict[str, Any]:
+    """Which provider ships an order, under which number there, and whether it is still to be told something."""
+    from zenv.ledger import views
+
+    state = views.handover(commands.home(), number)
+    if state is None:
+        return {}
+    told = "waits for the provider" if state["waits"] else state["state"]
+    return {"provider": state["provider"], "number_there": state["remote_number"], "handed_over": told}

@@ -55,10 +55,11 @@ def show(
     ] = None,
 ) -> Value:
     """Show an order with its lines and packages; at a terminal also whom it goes to."""
+    from zenv.commands import order_edits
     from zenv.ledger import views
 
     home = commands.home()
-    fields = views.order(home, number)
+    fields = views.order(home, number) | order_edits.handed(number)
     said, trouble = order_papers.recipient(number, order_papers.is_wanted(personal))
     parts = {
         "lines": commands.shown(views.order_lines(home, number), "No lines.", "number", "line"),

@@ -11,8 +11,7 @@ from zenv import commands
 from zenv.commands import Done, Value
 from zenv.errors import UsageError
 
-app = typer.Typer(help="Offer the face of a fulfilment provider to its clients.", invoke_without_command=True,
-                  cls=commands.Noun)  # fmt: skip
+app = typer.Typer(invoke_without_command=True, cls=commands.Noun)
 
 Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")]
 Unix = Annotated[Path | None, typer.Option("--unix", metavar="PATH", help="Listen on a Unix socket, for a proxy.")]

@@ -13,6 +13,7 @@ from zenv import credentials, sync
 from zenv.connectors.base import Terms, World
 from zenv.demo.sides import Side, compare, readable_names
 from zenv.errors import Bug
+from zenv.facts import Account
 from zenv.ledger import connections, order_changes, orders, stock, views
 from zenv.ledger.book import Book, NewCompany, create, open_book
 from zenv.ledger.buckets import LedgerBuckets
@@ -22,7 +23,7 @@ from zenv.simulators.amazon import AmazonSimulator, SoldOut, serve
 
 ITEMS = 200
 ORDERS_BEFORE, ORDERS_AFTER = 20, 40
-NAME = "amazon-us"
+NAME, COMPANY = "amazon-us", "The Polite Teapot Company"
 SEED = 2026
 
 
@@ -90,7 +91,7 @@ def play(home: Path, tell: Callable[[str], None], progress: Progress | None = No
     began, here = time.monotonic(), clock.now()
     sim = AmazonSimulator(SEED, clock.now)
     sim.fill(ITEMS, SEED, fba=0.1)
-    with _new_book(home, clock) as book, serve(sim) as url:
+    with new_book(home, COMPANY, clock) as book, serve(sim) as url:
         demo = Demo(book, sim, clock, tell, progress)
         tell(f"A simulated Amazon with {len(sim.listings)} listings answers on {url}.")
         for step in STEPS:
@@ -102,11 +103,11 @@ def play(home: Path, tell: Callable[[str], None], progress: Progress | None = No
     return Ending(sides, time.monotonic() - began, (clock.now() - here).total_seconds(), demo.item, demo.order)
 
 
-def _new_book(home: Path, clock: Clock) -> Book:
-    store = credentials.KeyStore("file", str(home / "master.key"), "demo")
+def new_book(home: Path, company: str, clock: Clock, ledger: str = "demo") -> Book:
+    """The books of a company with one warehouse, `Main`, in an empty folder; `ledger` is its id."""
+    store = credentials.KeyStore("file", str(home / "master.key"), ledger)
     credentials.create_master_key(store)
-    company = NewCompany("The Polite Teapot Company", "US", "America/New_York", "USD")
-    create(home, company, store, clock.now)
+    create(home, NewCompany(company, "US", "America/New_York", "USD"), store, clock.now)
     book = open_book(home, "demo", clock.now)
     with book.transaction() as t:
         stock.add_warehouse(t, "Main")
@@ -117,19 +118,24 @@ def _new_book(home: Path, clock: Clock) -> Book:
 
 
 def _connect(demo: Demo, url: str) -> None:
-    sim = demo.sim
+    account = connect(demo.book, demo.sim, url, demo.world)
+    demo.tell(f"Connected to the account {account.external_id}, plan {account.plan}.")
+
+
+def connect(book: Book, sim: AmazonSimulator, url: str, world: World) -> Account:
+    """Connect a company to its account at the simulated Amazon, and enable it."""
     given = {"client_id": sim.client_id, "client_secret": sim.client_secret, "refresh_token": sim.refresh_token}
     shop = sim.marketplaces[0]
     terms = Terms(NAME, "NA", sim.seller_id, (shop,), shop, endpoint=url)
-    account = sync.check("amazon", terms, given, demo.world)
+    account = sync.check("amazon", terms, given, world)
     new = NewConnection(
         name=NAME, kind="amazon", external_id=account.external_id, region="NA", marketplaces=(shop,),
         home_marketplace=shop, warehouses=("Main",), consent_scope="demo", endpoint=url, adopt_new=True,
     )  # fmt: skip
-    with demo.book.transaction() as t:
-        connections.add(t, new, given, demo.book.master_key())
+    with book.transaction() as t:
+        connections.add(t, new, given, book.master_key())
         connections.enable(t, NAME)
-    demo.tell(f"Connected to the account {account.external_id}, plan {account.plan}.")
+    return account
 
 
 def _take_over(demo: Demo, _: str) -> None:

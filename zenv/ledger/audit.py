@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from zenv.ledger import chain, views
 from zenv.ledger.models import Audit
@@ -30,6 +30,11 @@ def record(t: Transaction, action: str, subject: str = "", result: Result = "don
             "detail": strip_control(detail)[:500]}  # fmt: skip
     digest = chain.link(last(t.sql), (as_stored(t.now), t.actor, *said.values()))
     t.sql.execute(audit.insert(), row(Audit, at=t.now, actor=t.actor, digest=digest, **said))
+
+
+def times(sql: Connection, action: str) -> int:
+    """How often something was done."""
+    return int(sql.execute(select(func.count()).where(audit.c.action == action)).scalar_one())
 
 
 def last(sql: Connection) -> bytes:

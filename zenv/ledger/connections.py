@@ -163,6 +163,19 @@ def keep_secrets(t: Transaction, number: int, given: Mapping[str, str], master: 
     _seal(t, number, name, given, master)
 
 
+def let_in_again(t: Transaction, number: int, code: str, given: Mapping[str, str], master: bytes) -> None:
+    """Secrets that a provider is about to know us by, in the place of those it does not take any more."""
+    keep_secrets(t, number, given, master)
+    again = {"status": "active", "endpoint": code, "secret_set_at": t.now}
+    t.sql.execute(connections.update().where(connections.c.id == number).values(**again))
+
+
+def keeps_secret(sql: Sql, number: int, field: str) -> bool:
+    """Whether a connection has a secret of this name."""
+    this = (secrets.c.connection_id == number, secrets.c.field == field)
+    return sql.execute(select(secrets.c.field).where(*this)).first() is not None
+
+
 def drop_secrets(t: Transaction, number: int, *fields: str) -> None:
     """Forget secrets that are of no more use."""
     t.sql.execute(secrets.delete().where(secrets.c.connection_id == number, secrets.c.field.in_(fields)))
@@ -207,6 +220,19 @@ def replace_secrets(t: Transaction, name: str, given: Mapping[str, str], master:
     _touch_all(t, found.id)
 
 
+def way_back(found: AnyRow) -> str:
+    """The command that lets a connection in again whose credentials are not taken any more."""
+    if found.kind == "zfn":
+        return f"zenv zfn request --warehouse '{found.name}' --code CODE"
+    return f"zenv connections login {found.name}"
+
+
+def demand_login(found: AnyRow) -> None:
+    """Raises Refused for a connection that nobody logs in to: the tokens of a link are made by zenv itself."""
+    if found.kind in NETWORK:
+        raise Refused(f"{found.name} is a link to another company; nobody logs in to it.", "zenv zfn rotate WAREHOUSE")
+
+
 def open_secrets(sql: Sql, name: str, master: Callable[[], bytes]) -> dict[str, str]:
     """The credentials of a connection, opened; the environment's `ZENV_SECRET_...` goes first."""
     sealed = sql.execute(select(secrets.c.field, secrets.c.sealed).where(secrets.c.connection_id == find(sql, name).id))
@@ -244,6 +270,8 @@ def enable(t: Transaction, name: str) -> None:
 def disable(t: Transaction, name: str) -> None:
     """Nothing runs any more; data, links and cursors stay (H82)."""
     found = _standing(t.sql, name)
+    if found.kind == "zfn_client":
+        raise Refused(f"{name} is a client of yours: it calls, and nothing of it runs here.", "zenv zfn clients")
     t.sql.execute(connections.update().where(connections.c.id == found.id).values(status="inactive"))
     audit.record(t, "disabled", name)
 
@@ -270,6 +298,11 @@ def find(sql: Sql, name: str) -> AnyRow:
 def standing(sql: Sql) -> Sequence[AnyRow]:
     """All connections but those that were removed, by name."""
     return sql.execute(select(connections).where(connections.c.status != "removed").order_by(connections.c.name)).all()
+
+
+def kind(sql: Sql, connection: int) -> str:
+    """Which kind of remote it is."""
+    return str(sql.execute(select(connections.c.kind).where(connections.c.id == connection)).scalar_one())
 
 
 def status(sql: Sql, connection: int) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from zenv.errors import BadInput, NotFound, Refused
 from zenv.ledger import linking
@@ -87,6 +88,19 @@ def offer(t: Transaction, connection: int, known: Mapping[str, tuple[int, Mappin
         for sku, (item, said) in known.items()
     ]
     t.insert(Listing, rows)
+
+
+def heard(t: Transaction, connection: int, at: Mapping[str, datetime]) -> None:
+    """When a client of ours last said what these items (by SKU) are."""
+    said = [{"owner": connection, "known": sku, "at": when} for sku, when in at.items()]
+    t.many(_heard, said)
+
+
+_heard = (
+    listings.update()
+    .where(listings.c.connection_id == bindparam("owner"), listings.c.sku == bindparam("known"))
+    .values(observed_at=bindparam("at"))
+)
 
 
 def confirm(t: Transaction, listing_sku: str | None = None, connection: str | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from shlex import quote
 
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
@@ -15,7 +16,7 @@ notices = table(Notice)
 
 def notice(t: Transaction, kind: str, subject: str, text: str, command: str = "") -> None:
     """Put it on the inbox; said again, it is shown again with its newer text."""
-    settle_with = command or f"zenv inbox settle {kind} {subject}"
+    settle_with = command or f"zenv inbox settle {quote(kind)} {quote(subject)}"
     entry = insert_or_update(notices).values(
         row(Notice, kind=kind, subject=subject, text=text, command=settle_with, noticed_at=t.now)
     )

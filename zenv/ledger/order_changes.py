@@ -16,6 +16,7 @@ from zenv.errors import BadInput, Refused
 from zenv.facts import CANCEL_REASONS
 from zenv.ledger.lines import Reshaped, held_for, put_back, refresh_states, reshape
 from zenv.ledger.models import Order, OrderLine, Personal, Reservation
+from zenv.ledger.notices import withdraw
 from zenv.ledger.orders import items_of, kind_of, line_ids, open_lines, open_order, units_wanted
 from zenv.ledger.stock import MOST_UNITS, is_own, supplying_warehouse
 from zenv.ledger.transaction import AnyRow, Transaction, table
@@ -102,6 +103,7 @@ def leave_from(t: Transaction, order: AnyRow, warehouse: int) -> str:
         return "requested"
     _fit_for(t.sql, order, warehouse)
     handing.let_go(t, order.id)
+    withdraw(t, "returned", order.number)
     for held in held_for(t, line_ids(t.sql, order.id)):
         put_back(t, held, held.picked)
         t.sql.execute(reservations.delete().where(reservations.c.line_id == held.line_id))
@@ -147,13 +149,11 @@ def cancel(t: Transaction, number: str, reason: str, units: Mapping[str, int] | 
     if handing.is_away(t.sql, order.id):
         return _ask_the_provider(t, order, reason, units)
     kind = kind_of(t.sql, order)
-    if kind == "zfn":
-        raise Refused(f"Order {number} was entered by the provider, so only the provider can cancel it.",
-                      f"zenv orders show {number}")  # fmt: skip
     if kind not in ("", "zfn_client"):
         return _ask_to_cancel(t, order, reason, units)
     _cancel_lines(t, order, units)
     refresh_states(t, [order.id])
+    withdraw(t, "returned", number)
     _say(t, order)
     return "cancelled"
 

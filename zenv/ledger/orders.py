@@ -329,6 +329,8 @@ def open_order(sql: Connection, number: str) -> AnyRow:
     show = f"zenv orders show {number}"
     if order.fulfilled_by != "merchant":
         raise Refused(f"Order {number} is fulfilled by the channel; it can only be read.", show)
+    if kind_of(sql, order) == "zfn":
+        raise Refused(f"Order {number} was entered by the provider, who alone can change it.", show)
     if order.state not in OPEN_STATES:
         raise Refused(f"Order {number} is {order.state}.", show)
     if order.cancelling in ("requested", "accepted"):

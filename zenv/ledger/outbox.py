@@ -93,9 +93,11 @@ def expire_leases(t: Transaction, connection: int) -> None:
     t.sql.execute(messages.update().where(*died).values(state="unknown", lease_until=None))
 
 
-def wake(t: Transaction, connection: int, reason: str) -> None:
-    """What waits for its time for this reason may be sent now."""
-    waits = (messages.c.connection_id == connection, messages.c.state == "pending", messages.c.reason == reason)
+def wake(t: Transaction, connection: int, reason: str | None = None) -> None:
+    """What waits for its time may be sent now; only what waits for this reason, if one is given."""
+    waits = [messages.c.connection_id == connection, messages.c.state == "pending", messages.c.not_before.is_not(None)]
+    if reason is not None:
+        waits.append(messages.c.reason == reason)
     t.sql.execute(messages.update().where(*waits).values(not_before=None))
 
 

@@ -184,6 +184,15 @@ def _copy(file: Path, target: Path) -> None:
         connection.close()
 
 
+# A provider heeds only what is newer than all it has heard: more than what was said since the backup.
+OVERTAKEN = (
+    "UPDATE fulfilment SET version = version + 1000, told = told + CASE WHEN told = version THEN 1000 ELSE 0 END"
+    " WHERE state <> 'taken'",
+    "UPDATE inbound SET version = version + 1000, told = told + CASE WHEN told = version THEN 1000 ELSE 0 END"
+    " WHERE version > 0 AND connection_id IN (SELECT id FROM connection WHERE kind = 'zfn')",
+)
+
+
 def say_what_is_uncertain(t: Transaction) -> int:
     """Since the backup was made packages may have been told, quantities changed, runs begun: all of it is looked up
     or told again. How many messages are looked up first.
@@ -193,6 +202,8 @@ def say_what_is_uncertain(t: Transaction) -> int:
     looked_up = outbox.doubt(t)
     t.sql.execute(text("UPDATE listing SET submitted = NULL, submitted_handling = NULL, applied_at = NULL"))
     t.touch(*t.sql.execute(text("SELECT DISTINCT item_id FROM listing WHERE item_id IS NOT NULL")).scalars())
+    for told in OVERTAKEN:
+        t.sql.execute(text(told))
     now = {"now": as_stored(t.now)}
     t.sql.execute(text("UPDATE run SET outcome = 'abandoned', ended_at = :now, lease_until = NULL"
                        " WHERE outcome = 'running'"), now)  # fmt: skip

@@ -189,6 +189,13 @@ def came_good(t: Transaction, connection: int, kind: str, remote_ids: Sequence[s
         t.sql.execute(failures.update().where(among(failures.c.id, good)).values(settled_at=t.now))
 
 
+def all_came_good(t: Transaction, connection: int, kind: str) -> None:
+    """Whatever was set aside of this kind no longer matters."""
+    ours = select(runs.c.id).where(runs.c.connection_id == connection)
+    waiting = (failures.c.run_id.in_(ours), failures.c.kind == kind, failures.c.settled_at.is_(None))
+    t.sql.execute(failures.update().where(*waiting).values(settled_at=t.now))
+
+
 def end(t: Transaction, run: int, outcome: str, tally: Tally) -> datetime:
     """Write down how the run ended; when it had begun."""
     ended = (

@@ -216,8 +216,15 @@ def order(home: Path, number: str) -> dict[str, Any]:
 
 
 def handover(home: Path, number: str) -> dict[str, Any] | None:
-    """How an order stands that a provider ships; None where none does."""
-    return rows(home, "SELECT * FROM handovers WHERE number = ?", (number,)).first()
+    """How an order stands that a provider ships, and `why` it refused a change; None where none ships it."""
+    return rows(home, HANDOVER, (number,)).first()
+
+
+HANDOVER = """
+SELECT h.*, (SELECT n.text FROM notice n WHERE n.kind = 'change refused' AND n.subject = h.number
+                AND n.settled_at IS NULL) AS why
+  FROM handovers h WHERE h.number = ?
+"""
 
 
 RECIPIENT_MISSING = """

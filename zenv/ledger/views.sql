@@ -142,7 +142,8 @@ SELECT o.number, k.provider, w.name AS warehouse, f.state, f.remote_number, f.ve
   FROM fulfilment f
   JOIN customer_order o ON o.id = f.order_id
   JOIN link k ON k.connection_id = f.connection_id
-  LEFT JOIN warehouse w ON w.id = o.ship_from;
+  LEFT JOIN warehouse w ON w.id = o.ship_from
+ WHERE f.state <> 'recalled';
 
 CREATE VIEW connections AS
 SELECT c.name AS connection, c.kind, c.external_id, c.region, c.status, c.marketplaces, c.home_marketplace, c.endpoint, c.sandbox,
@@ -266,8 +267,8 @@ SELECT 'login' AS kind, c.name AS subject, 'Amazon no longer accepts the credent
        'zenv connections login ' || c.name AS command
   FROM connection c WHERE c.status = 'needs_login' AND c.kind <> 'zfn'
 UNION ALL
-SELECT 'login', k.warehouse, k.provider || ' no longer accepts our token for ' || k.warehouse,
-       'zenv zfn rotate ''' || k.warehouse || ''''
+SELECT 'login', k.warehouse, k.provider || ' no longer accepts our token for ' || k.warehouse || ': ask it for another',
+       'zenv zfn request --warehouse ''' || k.warehouse || ''' --code CODE'
   FROM links k JOIN connection c ON c.name = k.connection WHERE c.status = 'needs_login'
 UNION ALL
 SELECT 'token', k.warehouse, 'the token for ' || k.warehouse || ' at ' || k.provider || ' is good for '
@@ -297,8 +298,11 @@ SELECT 'cancel refused', o.number, 'the cancellation of ' || o.number || ' was r
   FROM customer_order o WHERE o.cancelling = 'refused' AND o.state IN ('pending', 'ready', 'part_shipped')
 UNION ALL
 SELECT 'backorder', l.number, 'order ' || l.number || ' waits for ' || (l.open - l.reserved) || ' x ' || l.sku,
-       'zenv stock receive ' || l.sku || ' ' || (l.open - l.reserved)
-  FROM open_lines l WHERE l.item_id IS NOT NULL AND l.open > l.reserved
+       CASE WHEN w.kind = 'zfn'
+            THEN 'zenv inbound order --line ' || l.sku || '=' || (l.open - l.reserved) || ' --warehouse ''' || w.name || ''''
+            ELSE 'zenv stock receive ' || l.sku || ' ' || (l.open - l.reserved) END
+  FROM open_lines l JOIN customer_order o ON o.id = l.order_id LEFT JOIN warehouse w ON w.id = o.ship_from
+ WHERE l.item_id IS NOT NULL AND l.open > l.reserved
 UNION ALL
 SELECT 'transfer request', b.number, b.made_by || ' asks for ' || b.units || ' units from ' || b.source || ' to '
        || b.destination || CASE w.keeper WHEN '' THEN '' ELSE '; ' || w.keeper || ' keeps ' || b.source END,

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp
 from zenv import wire
 from zenv.company_code import company_of
 from zenv.errors import Refused, ZenvError
-from zenv.ledger import inbounds, outbox
+from zenv.ledger import audit, inbounds, outbox
 from zenv.ledger.inbounds import rows
-from zenv.ledger.zfn import clients, feed, standing, taking, tokens
+from zenv.ledger.zfn import clients, feed, shared_items, standing, taking, tokens
 from zenv.server import trouble
 from zenv.server.access import OPEN, AtTheDesk, Caller, Desk, Guarded, Known
 from zenv.server.limits import Gate, Limits
@@ -80,7 +80,8 @@ def _of_client(caller: Caller) -> wire.LinkState:
         client = clients.by_id(sql, caller.known.id)
         return wire.LinkState(
             state=client.state, provider=caller.book.company.name[:200], fingerprint=client.fingerprint,
-            client=client.id, head=feed.head(sql, client).entry, token_expires_at=caller.token.expires_at,
+            client=client.id, head=feed.head(sql, client).entry, restores=audit.times(sql, "restored"),
+            token_expires_at=caller.token.expires_at,
         )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def part(said: wire.Parting, caller: Known) -> wire.LinkState:
 def share_items(said: wire.SharedItems, caller: Known) -> wire.Answers:
     """Share items; those that are known follow what is said."""
     with caller.acting() as (t, client):
-        return wire.Answers(answers=taking.items(t, client, said.items))
+        return wire.Answers(answers=shared_items.take(t, client, said.items))
 
 
 @router.put("/orders", tags=["orders"])

@@ -62,10 +62,12 @@ def open_api(terms: Terms, secrets: Mapping[str, str], world: World) -> Api:
     code = read_code(terms.endpoint)
     client = client_for(code, terms.name)
 
+    way_back = f"zenv zfn request --warehouse '{terms.name}' --code CODE"
+
     def known_by(authorise: Callable[[bool], Mapping[str, str]] | None) -> Wire:
         return Wire(
             client, world, f"https://{code.address}{wire.PREFIX}", remote=terms.name, account=f"zfn|{terms.name}",
-            authorise=authorise, login_hint=f"zenv zfn rotate {terms.name}", pinned=code.pin != PUBLIC,
+            authorise=authorise, login_hint=way_back, pinned=code.pin != PUBLIC,
         )  # fmt: skip
 
     request = known_by(lambda _: bearer(secrets["request_secret"])) if "request_secret" in secrets else None

@@ -71,7 +71,8 @@ def _told(api: Api, change: wire.Change) -> Fact:
 
 
 def order(api: Api, state: wire.OrderState) -> Fact:
-    """An order that the provider entered for us, without its person; or one of ours as it stands there."""
+    """An order that the provider entered for us, without its person: its units are ours, and nobody else's to be sold;
+    or one of ours as it stands there."""
     side, _ = wire.number_in(state.order)
     if side == "c":
         return HandedFact(state)
@@ -82,7 +83,7 @@ def order(api: Api, state: wire.OrderState) -> Fact:
     )
     return OrderFact(
         state.order, state.placed_at, api.world.now(), "cancelled" if state.cancelled else "ready", status,
-        fulfilled_by="channel", marketplace="", lines=lines, ship_by=state.ship_by, service_level=state.service_level,
+        fulfilled_by="merchant", marketplace="", lines=lines, ship_by=state.ship_by, service_level=state.service_level,
     )  # fmt: skip
 
 

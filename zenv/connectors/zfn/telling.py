@@ -18,8 +18,13 @@ NOT_LIKE_THIS = (413, 422)
 
 
 def share_items(api: Api, messages: Sequence[ItemShare]) -> Iterator[Receipt]:
-    """Tell items."""
-    return _batches(api, SHARE, messages, lambda some: wire.SharedItems(items=[one.item for one in some]))
+    """Tell items, as they are now."""
+
+    def said(some: Sequence[ItemShare]) -> BaseModel:
+        now = {"said_at": api.world.now()}
+        return wire.SharedItems(items=[one.item.model_copy(update=now) for one in some])
+
+    return _batches(api, SHARE, messages, said)
 
 
 def hand_over(api: Api, messages: Sequence[Handover]) -> Iterator[Receipt]:

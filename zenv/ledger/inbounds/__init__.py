@@ -9,7 +9,7 @@
 Nothing else writes the tables `inbound` and `inbound_line`.
 """
 
-from zenv.ledger.inbounds.announcing import arrived, book, build, record_state
+from zenv.ledger.inbounds.announcing import arrived, book, build, record_state, tell_again
 from zenv.ledger.inbounds.doing import allocate, cancel, complete, order, pick, receive, request, ship, transfer
 from zenv.ledger.inbounds.rows import allocated, give_back, under_way
 from zenv.ledger.inbounds.taking import states, take
@@ -31,6 +31,7 @@ __all__ = [
     "ship",
     "states",
     "take",
+    "tell_again",
     "transfer",
     "under_way",
 ]

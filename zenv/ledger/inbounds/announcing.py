@@ -39,6 +39,13 @@ def announce(t: Transaction, inbound: AnyRow) -> None:
     handing.owe(t, inbound.connection_id, "inbound", inbound.id)
 
 
+def tell_again(t: Transaction, connection: int) -> None:
+    """Owe every inbound that is open once more, in a new version."""
+    these = (inbounds.c.connection_id == connection, inbounds.c.state.in_(("open", "shipped")), inbounds.c.version > 0)
+    for inbound in t.sql.execute(select(inbounds).where(*these)).all():
+        announce(t, inbound)
+
+
 # ---- messages --------------------------------------------------------------------------------------------
 
 

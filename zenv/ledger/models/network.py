@@ -127,7 +127,8 @@ class ClientJournal(SQLModel, table=True):
 
 
 class Link(SQLModel, table=True):
-    """Our link to a provider, by our connection to it, with the warehouse that it keeps for us (links)."""
+    """Our link to a provider, by our connection to it, with the warehouse that it keeps for us (links). `restores` is
+    how often the provider had gone back to a backup when we last asked."""
 
     __table_args__ = strict(
         one_of("state", "requested", "denied", "linked", "disconnected", "deactivated", "parted"),
@@ -144,6 +145,7 @@ class Link(SQLModel, table=True):
     asked_at: datetime
     decided_at: datetime | None = None
     token_expires_at: datetime | None = None
+    restores: int = 0
 
 
 class Mirrored(SQLModel, table=True):
@@ -163,11 +165,12 @@ class Fulfilment(SQLModel, table=True):
 
     `version` counts what the client has said of it: an older version than the one known is never heeded. At the
     client, `told` is the version the provider has answered, `wish` a change (JSON) that holds once the provider
-    agrees, and `state`: wanted, handed, returned (the provider will not ship it). At the provider the state is taken.
+    agrees, and `state`: wanted, handed, returned (the provider will not ship it), recalled (nor any other; should it be
+    handed over again, the versions go on from here). At the provider the state is taken.
     """
 
     __table_args__ = strict(
-        one_of("state", "wanted", "handed", "returned", "taken"),
+        one_of("state", "wanted", "handed", "returned", "recalled", "taken"),
         CheckConstraint("told <= version", name="told_what_was_said"),
     )
     order_id: int = Field(foreign_key="customer_order.id", primary_key=True)

@@ -96,7 +96,8 @@ def _former(sql: Connection, company: str) -> str:
 
 
 def accept(t: Transaction, number: int, import_user: str, new_client: bool, client: str | None) -> AnyRow:
-    """Link the company of a request, as a new client or as one that is not linked now; its row (Z25 to Z28).
+    """Link the company of a request, as a new client or as one that is not linked now; its row (Z25 to Z28). A client
+    that is linked, and whose token is good no more, asks again and gets another.
 
     Exactly one of `new_client` and `client`. Raises BadInput, NotFound, Refused; then nothing was changed.
     """
@@ -160,7 +161,7 @@ def _free_name(sql: Connection, name: str) -> str:
 
 
 def _linked_again(t: Transaction, client: AnyRow, link: dict[str, str]) -> int:
-    if client.state not in UNLINKED:
+    if client.state not in UNLINKED and client.company_id != link["company_id"]:
         raise Refused(f"{client.name} is linked already; nothing was changed.", "zenv zfn clients")
     tokens.revoke(t, client.id)
     again = link | {"state": "linked", "linked_at": t.now, "parted_at": None}

@@ -119,8 +119,10 @@ def _refresh(t: Transaction, order: int, connection: int) -> None:
     (shot,) = _snapshots(t.sql, [order]).values()
     if known is None:
         t.insert(Fulfilment, [row(Fulfilment, order_id=order, connection_id=connection, state="wanted")])
-        known = find(t.sql, order)
-        assert known is not None
+    elif known.state == "recalled":
+        _write(t, order, connection_id=connection, state="wanted", version=known.version + 1)
+    known = find(t.sql, order)
+    assert known is not None
     if known.state == "returned" or not (shot.sendable or known.digest):
         return
     if known.digest != (now := shot.digest()):
@@ -148,7 +150,20 @@ def wish(t: Transaction, order: AnyRow, change: Mapping[str, Any]) -> None:
                       f"zenv orders show {order.number}")  # fmt: skip
     _write(t, order.id, wish=json.dumps(change))
     withdraw(t, "change refused", order.number)
+    (shot,) = _snapshots(t.sql, [order.id]).values()
+    if shot.digest() == known.digest:  # as it stands already: nothing is said of it, so no answer would come
+        _write(t, order.id, wish="")
     t.hand(order.id)
+
+
+def tell_again(t: Transaction, connection: int) -> None:
+    """Owe every order that the provider still has to ship once more, in a new version."""
+    these = select(orders.c.id).where(orders.c.state.in_(("ready", "part_shipped")))
+    known = (fulfilments.c.connection_id == connection, fulfilments.c.state.in_(("wanted", "handed")),
+             fulfilments.c.digest != b"", fulfilments.c.order_id.in_(these))  # fmt: skip
+    for order in t.sql.execute(select(fulfilments.c.order_id).where(*known)).scalars().all():
+        _write(t, order, version=fulfilments.c.version + 1)
+        owe(t, connection, "order", order)
 
 
 def is_away(sql: Sql, order: int) -> bool:
@@ -158,8 +173,9 @@ def is_away(sql: Sql, order: int) -> bool:
 
 
 def let_go(t: Transaction, order: int) -> None:
-    """No provider ships this order any more: what was said of it is forgotten."""
-    t.sql.execute(fulfilments.delete().where(fulfilments.c.order_id == order))
+    """No provider ships this order any more. The versions go on where it is handed over again: one that the provider
+    has heard already would not be heeded."""
+    _write(t, order, state="recalled", told=0, wish="", digest=b"")
 
 
 def answered(t: Transaction, order: int, version: int, number: str) -> None:
@@ -212,7 +228,7 @@ def build(sql: Sql, keys: KeyBook, owed: Mapping[int, Owed]) -> dict[int, Handov
     people = _people(sql, keys, [order for order, shot in shots.items() if not shot.cancelled])
     built = {}
     for order, known in found.items():
-        if known.told < known.version and known.state != "returned":
+        if known.told < known.version and known.state in ("wanted", "handed"):
             key = owed[order].id
             said = _said(shots[order], known, shared.get(known.connection_id, {}), people.get(order))
             built[key] = Handover(key, said)

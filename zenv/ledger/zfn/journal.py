@@ -14,18 +14,19 @@ from sqlalchemy.exc import IntegrityError
 from zenv.errors import Busy, DiskTrouble, KeyUnavailable, Stopped, ZenvError
 from zenv.facts import BadRecord, LevelsFact
 from zenv.ledger import connections
-from zenv.ledger.models import OUTSIDE, Level, Link, Listing
+from zenv.ledger.models import OUTSIDE, Level, Link, Listing, Order
 from zenv.ledger.stock import Move, move
-from zenv.ledger.transaction import AnyRow, Transaction, table
+from zenv.ledger.transaction import AnyRow, Transaction, among, table
 from zenv.ledger.zfn import arrivals, replay, sharing
 
 if TYPE_CHECKING:
     from zenv import wire
 
-links, levels, listings = table(Link), table(Level), table(Listing)
+links, levels, listings, orders = table(Link), table(Level), table(Listing), table(Order)
 
 STREAM = "events"
 BEGINNING = '{"entry": 0}'
+READ_ON = "Another run has read on in the journal meanwhile; nothing was booked twice."
 
 
 def mark(sql: Connection, connection: int) -> str:
@@ -33,12 +34,31 @@ def mark(sql: Connection, connection: int) -> str:
     return connections.cursor(sql, connection, STREAM) or BEGINNING
 
 
+def demand_mark(sql: Connection, connection: int, expected: str) -> None:
+    """Raises Stopped when another run has read on meanwhile."""
+    if _entry(mark(sql, connection)) != _entry(expected):
+        raise Stopped(READ_ON)
+
+
+def _entry(cursor: str) -> int:
+    return int(json.loads(cursor)["entry"])
+
+
+def unknown_orders(sql: Connection, connection: int, booked: Sequence[wire.Booked]) -> list[str]:
+    """The references of orders that the provider entered and did something for before we have heard of them."""
+    said = {moved.order for one in booked for moved in one.movements if moved.order} | {
+        package.order for one in booked for package in one.packages
+    }
+    entered = {reference for reference in said if reference.startswith("p:")}
+    here = select(orders.c.remote_id).where(orders.c.connection_id == connection, among(orders.c.remote_id, entered))
+    return sorted(entered - set(sql.execute(here).scalars()))
+
+
 def record(t: Transaction, connection: int, booked: Sequence[wire.Booked]) -> list[BadRecord]:
     """Repeat a page of the journal; what could not be repeated, with the reason: its items get the provider's levels as
     they are. Raises Stopped when another run has read on meanwhile, with nothing booked."""
-    first = booked[0].movements[0].entry
-    if first != json.loads(mark(t.sql, connection))["entry"] + 1:
-        raise Stopped("Another run has read on in the journal meanwhile; nothing was booked twice.")
+    if booked[0].movements[0].entry != _entry(mark(t.sql, connection)) + 1:
+        raise Stopped(READ_ON)
     bad = []
     for one in booked:
         try:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import BadInput, Refused
 from zenv.facts import Farewell, LinkFact, Message, Receipt, RequestLink
-from zenv.ledger import audit, connections, stock, users
+from zenv.ledger import audit, connections, inbounds, stock, users
 from zenv.ledger.models import Breaker, Company, Fulfilment, Item, Level, Link, Order, OrderLine, Warehouse
 from zenv.ledger.models import Connection as Account
 from zenv.ledger.models import Message as OwedRow
@@ -109,9 +109,14 @@ def demand_free(sql: Sql, warehouse: str, user: str) -> AnyRow:
         raise Refused(f"{warehouse} is not open to all users; a warehouse that a provider keeps has to be (Z44).",
                       f"zenv warehouses edit {warehouse} --shared")  # fmt: skip
     link = of_warehouse(sql, found.id)
-    if link is not None and link.state != "requested":
+    if link is not None and link.state != "requested" and not _is_locked_out(sql, link):
         raise Refused(f"{warehouse} is {link.state}; it cannot be connected a second time.", "zenv warehouses list")
     return found
+
+
+def _is_locked_out(sql: Sql, link: AnyRow) -> bool:
+    """Whether the provider does not take our token any more: we ask again, and stay its client."""
+    return link.state == "linked" and connections.status(sql, link.connection_id) == "needs_login"
 
 
 def _warehouse(sql: Sql, name: str) -> AnyRow:
@@ -129,6 +134,10 @@ def request(t: Transaction, asked: Ask, master: bytes) -> None:
         raise Refused(f"The request of {asked.warehouse} waits already.", "zenv zfn request")
     found = demand_free(t.sql, asked.warehouse, t.actor)
     secrets = {REQUEST_SECRET: asked.secret, TOKEN: asked.token}
+    link = of_warehouse(t.sql, found.id)
+    if link is not None and link.state == "linked":
+        _ask_for_a_token(t, link, asked, secrets, master)
+        return
     number = connections.add_link(t, asked.warehouse, asked.code.company, str(asked.code), secrets, master)
     said = {"warehouse_id": found.id, "state": "requested", "provider": strip_control(asked.provider),
             "user_name": t.actor, "fingerprint": asked.fingerprint, "asked_at": t.now, "decided_at": None,
@@ -140,12 +149,20 @@ def request(t: Transaction, asked: Ask, master: bytes) -> None:
     audit.record(t, "requested link", asked.warehouse, detail=f"provider={asked.provider}")
 
 
+def _ask_for_a_token(t: Transaction, link: AnyRow, asked: Ask, secrets: Mapping[str, str], master: bytes) -> None:
+    """We are linked, and the provider does not know us any more: a request that, once accepted, brings a new token."""
+    connections.let_in_again(t, link.connection_id, str(asked.code), secrets, master)
+    _write(t, link.connection_id, fingerprint=asked.fingerprint, user_name=t.actor, asked_at=t.now)
+    handing.owe(t, link.connection_id, "link", link.connection_id)
+    audit.record(t, "requested link", asked.warehouse, detail=f"provider={link.provider}, for a new token")
+
+
 def build(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, RequestLink | Farewell]:
     """What is still to be said of a link, by the message's key."""
     built: dict[int, RequestLink | Farewell] = {}
     for found in sql.execute(_with_names.where(links.c.connection_id.in_(list(owed)))):
         key = owed[found.connection_id].id
-        if found.state == "requested":
+        if found.state == "requested" or connections.keeps_secret(sql, found.connection_id, REQUEST_SECRET):
             us = sql.execute(select(company)).one()
             built[key] = RequestLink(key, us.ledger_id, us.name, found.user_name, found.warehouse)
         elif found.state == "deactivated":
@@ -176,12 +193,34 @@ def record(t: Transaction, connection: int, fact: LinkFact) -> None:
             _denied(t, link, f"{link.provider} denied the request of {_name(t.sql, link)}")
         case ("requested", "linked"):
             _linked(t, link, said.client)
+        case ("linked", "linked" | "denied"):
+            _asked_for_a_token(t, connection, said.state)
         case ("linked", "disconnected" | "deactivated"):
             disconnected(t, connection)
         case ("deactivated", "deactivated"):
             _part(t, link)
-    if said.state == "linked" and said.token_expires_at != link.token_expires_at:
-        _write(t, connection, token_expires_at=said.token_expires_at)
+    if said.state == "linked":
+        if said.restores != link.restores and link.state == "linked":
+            _tell_again(t, link)
+        _write(t, connection, restores=said.restores, token_expires_at=said.token_expires_at)
+
+
+def _asked_for_a_token(t: Transaction, connection: int, answer: str) -> None:
+    """The provider lets us in again, or will not."""
+    connections.drop_secrets(t, connection, REQUEST_SECRET)
+    if answer == "denied":
+        connections.needs_login(t, connection)
+
+
+def _tell_again(t: Transaction, link: AnyRow) -> None:
+    """The provider went back to a backup: what it heard since is lost there, and is told in a new version. What it did
+    since, a person has to look at."""
+    sharing.share_all(t, link.connection_id)
+    handing.tell_again(t, link.connection_id)
+    inbounds.tell_again(t, link.connection_id)
+    name = _name(t.sql, link)
+    said = f"{link.provider} went back to a backup; all that is open was told again: see where the books differ now"
+    notice(t, "provider restored", name, said, f"zenv zfn compare '{name}'")
 
 
 def _write(t: Transaction, connection: int, **values: Any) -> None:

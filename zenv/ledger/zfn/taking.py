@@ -1,5 +1,5 @@
-"""What a client says, written into our books: its items, and the orders we are to ship for it; and what we do for it of
-our own: orders that we enter or cancel.
+"""The orders that we are to ship for a client, as it says them; and what we do for it of our own: orders that we enter
+or cancel. (Its items: shared_items.)
 
 Every snapshot has a version that the client counts up. One that is not newer than the last known is answered and not
 heeded. A refused one is remembered, too, so that a message that was delayed is never taken after its refusal was told:
@@ -8,10 +8,8 @@ in `fulfilment`, `version` is the newest that was said and `told` the one that h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
 from hashlib import blake2b
 from typing import Any
 
@@ -19,83 +17,20 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv import wire
-from zenv.errors import BadInput, NotFound, Refused
+from zenv.errors import NotFound, Refused
 from zenv.facts import OrderFact, OrderLineFact, RecipientFact
-from zenv.ledger import catalog, listings, order_facts, orders, outbox, recipients
-from zenv.ledger.gtin import is_gtin, read_gtin
-from zenv.ledger.item_files import plain, trimmed
+from zenv.ledger import catalog, order_facts, orders, outbox, recipients
+from zenv.ledger.item_files import plain
 from zenv.ledger.models import Connection as Account
 from zenv.ledger.models import Fulfilment, Item, Listing, Message, Order, OrderLine, Reservation, Shipment
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
-from zenv.ledger.zfn import clients, standing
+from zenv.ledger.zfn import clients, shared_items, standing
 
 fulfilments, messages, accounts = table(Fulfilment), table(Message), table(Account)
 order_rows, lines, reservations = table(Order), table(OrderLine), table(Reservation)
 shipments, item_rows, listing_rows = table(Shipment), table(Item), table(Listing)
 
 HELD = "the client holds it"
-
-
-# ---- items -----------------------------------------------------------------------------------------------
-
-
-def items(t: Transaction, client: AnyRow, said: Sequence[wire.SharedItem]) -> list[wire.Answer]:
-    """Take the client's items: a new one becomes an item of ours, `CLIENT-SKU`, that is the client's; of a known one
-    the name, GTIN, weight and attributes follow. Raises BadInput for a SKU that cannot be kept as it is written."""
-    newest = {one.sku: one for one in said}
-    if any(trimmed(sku) != sku for sku in newest):
-        raise BadInput("A SKU has blanks at its ends, or unprintable letters.")
-    known = _known_items(t.sql, client, newest)
-    new = [one for sku, one in newest.items() if sku not in known]
-    named = _free_skus(t, client, [one.sku for one in new])
-    made = catalog.insert_items(t, [_values(one) | {"sku": named[one.sku], "client_id": client.id} for one in new])
-    listings.offer(t, client.connection_id, {one.sku: (made[named[one.sku]], _values(one)) for one in new})
-    for sku, item in known.items():
-        _follow(t, item, newest[sku])
-    numbers = {sku: item.sku for sku, item in known.items()} | named
-    return [_answer(wire.reference("c", one.sku), 1, numbers[one.sku]) for one in said]
-
-
-def _known_items(sql: Connection, client: AnyRow, skus: Iterable[str]) -> dict[str, AnyRow]:
-    """The client's SKU -> our item."""
-    found = sql.execute(
-        select(listing_rows.c.sku.label("theirs"), item_rows)
-        .join(item_rows, item_rows.c.id == listing_rows.c.item_id)
-        .where(listing_rows.c.connection_id == client.connection_id, among(listing_rows.c.sku, skus))
-    )
-    return {one.theirs: one for one in found}
-
-
-def _values(said: wire.SharedItem) -> dict[str, Any]:
-    """What an item follows of a snapshot, as it is stored. A GTIN that is none is left out: it stops no order."""
-    return {
-        "name": plain(said.name), "gtin": read_gtin(said.gtin) if is_gtin(said.gtin) else None,
-        "weight_grams": said.weight_grams, "active": said.active,
-        "attributes": catalog.attributes_text({plain(name): plain(value) for name, value in said.attributes.items()}),
-    }  # fmt: skip
-
-
-def _follow(t: Transaction, item: AnyRow, said: wire.SharedItem) -> None:
-    changed: Any = {name: value for name, value in _values(said).items() if getattr(item, name) != value}
-    if not changed:
-        return
-    if "attributes" in changed:
-        changed["attributes"] = json.loads(changed["attributes"])
-    if "gtin" in changed:
-        changed["gtin"] = changed["gtin"] or ""
-    catalog.edit_item(t, item.sku, **changed)
-
-
-def _free_skus(t: Transaction, client: AnyRow, skus: Sequence[str]) -> dict[str, str]:
-    """The client's SKU -> the SKU of a new item of ours."""
-    wanted = {sku: f"{client.id}-{sku}" for sku in skus}
-    taken = set(catalog.find_ids(t.sql, wanted.values()))
-    for sku, ours in wanted.items():
-        again = 1
-        while wanted[sku] in taken or catalog.find_ids(t.sql, [wanted[sku]]):
-            again += 1
-            wanted[sku] = f"{ours} ({again})"
-    return wanted
 
 
 # ---- orders ----------------------------------------------------------------------------------------------
@@ -145,7 +80,7 @@ def _take(t: Transaction, client: AnyRow, said: Sequence[wire.HandedOrder]) -> l
 
 def _read(sql: Connection, client: AnyRow, said: Sequence[wire.HandedOrder]) -> Books:
     skus = {line.sku for one in said for line in one.lines}
-    books = Books(client, standing.read(sql).may_edit_picked, _known_items(sql, client, skus))
+    books = Books(client, standing.read(sql).may_edit_picked, shared_items.known(sql, client, skus))
     books.known = _known_orders(sql, client, [one.order for one in said])
     ids = [known.id for known in books.known.values()]
     for line in sql.execute(select(lines).where(among(lines.c.order_id, ids))):
@@ -162,7 +97,7 @@ def _read(sql: Connection, client: AnyRow, said: Sequence[wire.HandedOrder]) -> 
 
 def _known_orders(sql: Connection, client: AnyRow, references: Iterable[str]) -> dict[str, AnyRow]:
     these = (order_rows.c.connection_id == client.connection_id, among(order_rows.c.remote_id, references))
-    columns = [order_rows.c[name] for name in ("id", "remote_id", "number", "state", "hold", "updated_at")]
+    columns = [order_rows.c[name] for name in ("id", "remote_id", "number", "state", "hold", "updated_at", "ship_by")]
     said = [fulfilments.c[name] for name in ("version", "told", "wish", "digest")]
     query = select(*columns, *said).outerjoin(fulfilments, fulfilments.c.order_id == order_rows.c.id)
     return {one.remote_id: one for one in sql.execute(query.where(*these))}
@@ -183,19 +118,11 @@ def _trouble(books: Books, said: wire.HandedOrder) -> str:
         return "not possible"
     if any(line.sku not in books.items for line in said.lines) and not (said.cancelled and known is not None):
         return "unknown item"
-    if len({line.line for line in said.lines}) < len(said.lines) or not _can_be_stored(said):
+    if len({line.line for line in said.lines}) < len(said.lines):
+        return "not possible"
+    if any(line.cancelled > line.quantity for line in said.lines):
         return "not possible"
     return _against_what_is_here(books, known, said) if known is not None else ""
-
-
-def _can_be_stored(said: wire.HandedOrder) -> bool:
-    """A time at the very ends of the calendar has no UTC; nothing is cancelled that was not ordered."""
-    try:
-        for at in (said.placed_at, said.ship_by or said.placed_at):
-            at.astimezone(UTC)
-    except OverflowError:
-        return False
-    return all(line.cancelled <= line.quantity for line in said.lines)
 
 
 def _against_what_is_here(books: Books, known: AnyRow, said: wire.HandedOrder) -> str:
@@ -205,10 +132,17 @@ def _against_what_is_here(books: Books, known: AnyRow, said: wire.HandedOrder) -
         return "shipped"
     if any(line.line in here and here[line.line].sku != line.sku for line in said.lines):
         return "not possible"
-    if known.id in books.being_picked and not books.may_edit_picked:
+    if known.id in books.being_picked and not books.may_edit_picked and not _is_as_it_was(known, here, kept, said):
         return "being picked"
     # It has not heard yet that we will not ship it, so it does not ask for it anew.
     return "not possible" if known.state == "cancelled" and known.id in books.cancelled_by_us else ""
+
+
+def _is_as_it_was(known: AnyRow, here: Mapping[str, AnyRow], kept: Mapping[str, int], said: wire.HandedOrder) -> bool:
+    """Whether it is only said again: whoever restored a backup repeats what the other has heard already."""
+    stands = {line: one.quantity - one.cancelled for line, one in here.items() if one.quantity > one.cancelled}
+    same_units = stands == {line: units for line, units in kept.items() if units}
+    return same_units and said.hold == (known.hold == HELD) and said.ship_by == known.ship_by
 
 
 def _write(t: Transaction, books: Books, taken: Sequence[wire.HandedOrder]) -> None:

@@ -118,6 +118,7 @@ CREATE TABLE link (
     asked_at TEXT NOT NULL,
     decided_at TEXT,
     token_expires_at TEXT,
+    restores INTEGER NOT NULL,
     PRIMARY KEY (connection_id),
     CONSTRAINT known_state CHECK (state IN ('requested', 'denied', 'linked', 'disconnected', 'deactivated', 'parted')),
     FOREIGN KEY(connection_id) REFERENCES connection (id),
@@ -149,7 +150,7 @@ CREATE TABLE fulfilment (
     remote_number TEXT NOT NULL,
     digest BLOB NOT NULL,
     PRIMARY KEY (order_id),
-    CONSTRAINT known_state CHECK (state IN ('wanted', 'handed', 'returned', 'taken')),
+    CONSTRAINT known_state CHECK (state IN ('wanted', 'handed', 'returned', 'recalled', 'taken')),
     CONSTRAINT told_what_was_said CHECK (told <= version),
     FOREIGN KEY(order_id) REFERENCES customer_order (id),
     FOREIGN KEY(connection_id) REFERENCES connection (id)
