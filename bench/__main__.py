@@ -9,7 +9,7 @@ import sqlite3
 
 from zenv.ledger.sqlite import module
 
-NAMES = ("start", "ingest", "fetch", "levels", "feeds", "idle", "outage", "people")
+NAMES = ("start", "ingest", "fetch", "levels", "feeds", "idle", "outage", "people", "network")
 
 
 def main() -> None:

@@ -140,6 +140,8 @@ DAMAGE = {
                                              " WHERE field = 'client_secret'"),
     "I13 a recipient in plain text": Damage("seals", "UPDATE personal SET sealed = CAST('{\"name\": \"Marker Nameson,"
                                             " living somewhere\"}' AS BLOB)"),
+    "I13 a provider's key in plain text": Damage("seals", "INSERT INTO standing VALUES (1, 'enterprise', 'granted', '',"
+                                                 " '', 'own', 0, '', CAST('made-up' AS BLOB))"),
 }  # fmt: skip
 
 

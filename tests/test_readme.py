@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from typing import Any
 import pytest
 import typer
 
+from tests.zfn.faces import free_port
+from tests.zfn.processes import ANN, BOOKS, Face
 from zenv import cli
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +83,16 @@ def test_the_picture_shows_a_run_of_today_s_demo() -> None:
     assert "font-face" not in picture  # nothing is fetched by whoever looks
 
 
+def shims(folder: Path) -> Path:
+    """A folder for the PATH with a `zenv` that is this one."""
+    made = folder / "bin"
+    made.mkdir()
+    shim = made / "zenv"
+    shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m zenv "$@"\n')
+    shim.chmod(0o755)
+    return made
+
+
 # ---- the five minutes, on a simulated Amazon ---------------------------------------------------------------
 
 
@@ -87,11 +100,7 @@ class Shop:
     """`zenv sim amazon` in the background, and a home for a ledger."""
 
     def __init__(self, folder: Path) -> None:
-        self.shims = folder / "bin"
-        self.shims.mkdir()
-        shim = self.shims / "zenv"
-        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m zenv "$@"\n')
-        shim.chmod(0o755)
+        self.shims = shims(folder)
         self.home = folder / "home"
         self.sim = self.start("zenv sim amazon --port 0 --items 12 --orders 4")
         self.introduction = "".join(iter(self.sim.stdout.readline, "Then: zenv sync now simulated\n"))  # type: ignore[union-attr]
@@ -137,6 +146,42 @@ def test_the_five_minutes_of_the_readme_work_on_the_simulated_amazon(shop: Shop)
             assert answer.count("\n") > (0 if words[2] == "ship" else 1), (line, answer)
     told = json.loads(shop.run("zenv --json sql 'SELECT told FROM shipments'"))["data"]
     assert told == [{"told": "confirmed"}]
+
+
+# ---- a provider and its client, in two terminals -----------------------------------------------------------
+
+
+def walk() -> list[tuple[str, list[str]]]:
+    """Who types what: the blocks that begin with `# the provider` or `# the client`."""
+    begun = [block for block in blocks(README) if block[0].startswith("# the ")]
+    return [(block[0].removeprefix("# the "), block[1:]) for block in begun]
+
+
+def test_the_two_terminals_of_the_readme_work(tmp_path: Path) -> None:
+    def run(side: str, line: str) -> str:
+        home, told = str(tmp_path / side), {"CODE": code, "USER": getpass.getuser()}
+        for word, said in told.items():
+            line = re.sub(rf"\b{word}\b", said, line)
+        line = re.sub(r"export ZENV_HOME=\S+ && zenv init", f"zenv init --company {side} {shlex.join(BOOKS)}", line)
+        line = line.replace("127.0.0.1:8470", face.address)
+        done = subprocess.run(["bash", "-c", line], env=os.environ | {"PATH": path, "ZENV_HOME": home}, cwd=ROOT,
+                              input=ANN, capture_output=True, text=True, check=False)  # fmt: skip
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        return done.stdout
+
+    face, code = Face(tmp_path / "provider", f"127.0.0.1:{free_port()}", tmp_path / "log"), ""
+    path = f"{shims(tmp_path)}{os.pathsep}{os.environ['PATH']}"
+    try:
+        for side, lines in walk():
+            for line in lines:
+                if line.startswith("zenv serve &"):
+                    code = face.start().strip().rpartition(" ")[2]
+                else:
+                    answer = run(side, line)
+        assert answer == "check\tsubject\ttext\tcommand\n", "both tell the same story"
+        assert "shipped" in run("client", "zenv orders list") and "\t8\t" in run("client", "zenv stock levels")
+    finally:
+        face.stop()
 
 
 def number_to_ship(shop: Shop) -> str:

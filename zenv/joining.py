@@ -18,7 +18,7 @@ from zenv.facts import Farewell
 from zenv.ledger import connections
 from zenv.ledger.book import Book
 from zenv.ledger.transaction import AnyRow
-from zenv.ledger.zfn import links
+from zenv.ledger.zfn import leftovers, links
 from zenv.ledger.zfn.handing import HANDOVER
 
 
@@ -86,7 +86,7 @@ def disconnect(book: Book, warehouse: str, world: World | None = None) -> str:
     if result.error is not None:
         raise result.error
     with book.reading() as sql:
-        links.demand_empty(sql, link)
+        leftovers.demand_none(sql, link)
     _say_farewell(book, link, world)
     with book.transaction() as t:
         links.disconnected(t, link.connection_id)

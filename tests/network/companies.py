@@ -1,7 +1,7 @@
-"""The world of the simulation: a provider that is really served, its client with an Amazon account, and another client.
+"""The world of the simulation: a provider that is really served, its client with an Amazon account, another client.
 
-`Tally` is what is true outside the books: which goods lie where, and which parcels left by which door. The deeds keep it
-themselves and never ask the books for it.
+`Tally` is what is true outside the books: which goods lie where, and which parcels left by which door. The deeds keep
+it themselves and never ask the books for it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Tally:
     parcels: list[Parcel] = field(default_factory=list)
     dropped: set[str] = field(default_factory=set)
     """Orders that somebody else shipped, and said so in Seller Central."""
+    noticed: set[tuple[str, str]] = field(default_factory=set)
+    """(kind, subject) of all that was on the client's inbox at some time: a person has seen it."""
 
     def of_order(self, order: str) -> Counter[str]:
         """Units that left in parcels for an order."""

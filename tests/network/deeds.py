@@ -16,7 +16,7 @@ from tests.year.outside import Packed
 from zenv import handover
 from zenv.errors import ZenvError
 from zenv.facts import RecipientFact
-from zenv.ledger import catalog, inbounds, notices, order_changes, orders, outbox, stock
+from zenv.ledger import catalog, inbounds, listings, notices, order_changes, orders, outbox, stock
 from zenv.ledger.book import Book
 
 CARRIER = "UPS"
@@ -58,15 +58,16 @@ def give_up(n: Net) -> None:
             n.outside.in_vain.add(order.order_id)
 
 
+AT_DEPOT = ("SELECT o.number FROM customer_order o JOIN warehouse w ON w.id = o.ship_from"
+            " LEFT JOIN fulfilment f ON f.order_id = o.id WHERE w.name = ? AND COALESCE(f.wish, '') = ''")  # fmt: skip
+
+
 def drop_ship(n: Net) -> None:
     """Somebody has a supplier ship what the provider has, and says so in Seller Central; not after a parcel has left,
     of which Amazon is still to be told: that would be told over the other one, whoever packed it."""
     (shop,) = n.company.shops
-    wished = "SELECT o.number FROM fulfilment f JOIN customer_order o ON o.id = f.order_id WHERE f.wish <> ''"
-    busy = {number for (number,) in n.company.rows(wished)}
-    at_depot = {number for (number,) in n.company.rows(
-        "SELECT number FROM customer_order o JOIN warehouse w ON w.id = o.ship_from WHERE w.name = ?", DEPOT)}  # fmt: skip
-    here = [o for o in n.sim_orders(shop, "UNSHIPPED") if o.order_id in at_depot - busy]
+    at_depot = {number for (number,) in n.company.rows(AT_DEPOT, DEPOT)}
+    here = [o for o in n.sim_orders(shop, "UNSHIPPED") if o.order_id in at_depot]
     found = [o for o in here if not n.outside.left_unconfirmed(o)]
     if order := n.pick(found):
         shop.sim.ship_elsewhere(order.order_id)
@@ -209,7 +210,8 @@ def parcel_left(n: Net, parcel: Parcel) -> None:
     if (order := shop.sim.orders.get(number)) is None:
         return
     lines = {line.sku: line for line in order.lines}
-    n.outside.packed.append(Packed("a", number, parcel.tracking, {lines[s].item_id: u for s, u in parcel.units.items()}))
+    inside = {lines[sku].item_id: units for sku, units in parcel.units.items()}
+    n.outside.packed.append(Packed("a", number, parcel.tracking, inside))
     waits = order.status in ("UNSHIPPED", "PARTIALLY_SHIPPED")
     left = n.outside.left_unconfirmed(order)
     if not waits or any(left[line.item_id] > line.unshipped for line in order.lines):
@@ -224,6 +226,18 @@ def receive(n: Net) -> None:
     if attempt(n, n.client, f"client: {units} x {sku} delivered", lambda t: stock.receive(t, sku, "Main", units)):
         n.tally.home[sku] += units
         n.tally.came[sku] += units
+
+
+def count_shelf(n: Net) -> None:
+    """A unit has broken at home."""
+    found = n.company.rows("SELECT sku, on_hand FROM levels WHERE warehouse = 'Main' AND on_hand > 0 ORDER BY sku")
+    reach = within_reach(n)
+    if (level := n.pick([one for one in found if reach[one.sku] > 0])) is None:
+        return
+    if attempt(n, n.client, f"client: a {level.sku} has broken", lambda t: stock.book_count(
+            t, level.sku, "Main", level.on_hand - 1)):  # fmt: skip
+        n.tally.home[level.sku] -= 1
+        n.tally.lost[level.sku] += 1
 
 
 def order_goods(n: Net) -> None:
@@ -294,13 +308,21 @@ def clear_the_inbox(n: Net) -> None:
             continue
         way = n.rng.choice(("Main", "Main", DEPOT, "cancel"))
         edit = order_changes.Edit(ship_from=way)
-        if at_client(n, f"{subject} was returned: {way}", lambda t: (  # noqa: B023  # called at once
+        if at_client(n, f"{subject} was returned: {way}", lambda t: (  # called at once
                 order_changes.cancel(t, subject, "no_stock") if way == "cancel"  # noqa: B023
                 else order_changes.edit(t, subject, edit))):  # noqa: B023  # fmt: skip
             attempt(n, n.client, "settled", lambda t: notices.settle_notice(t, "returned", subject))  # noqa: B023
+    for (sku,) in n.company.rows("SELECT sku FROM listings WHERE connection = ? AND item IS NULL ORDER BY sku", DEPOT):
+        attempt(n, n.client, f"client: {sku} is ours", lambda t, s=sku: _take_up(t, s))  # type: ignore[misc]
     for message, subject in n.company.rows("SELECT message, subject FROM messages WHERE state = 'parked'"):
         if subject.split("/")[0] not in n.outside.in_vain:
             attempt(n, n.client, f"{subject} is tried again", lambda t, m=message: outbox.retry(t, m))  # type: ignore[misc]
+
+
+def _take_up(t: Any, sku: str) -> None:
+    """A listing of the provider's that a new look has found becomes an item."""
+    catalog.add_item(t, catalog.NewItem(sku, name=sku))
+    listings.link(t, sku, sku, DEPOT)
 
 
 buy, pay, ask_to_cancel = year.buy, year.pay, year.ask_to_cancel

@@ -176,10 +176,9 @@ def _complete(n: Net, line: Any) -> None:
     """No more will come of it. What was on the road is lost, or comes as a stray."""
     state = n.there("SELECT state FROM inbound WHERE number = ?", line.number)[0].state
     number = line.remote_id.removeprefix("c:")
-    if state == "open" and at_provider(n, f"{line.number} complete", lambda t: inbounds.complete(t, line.number)):
-        if n.rng.random() < 0.5:
-            n.tally.lost.update(+n.tally.road[number])
-            n.tally.road.pop(number, None)
+    done = state == "open" and at_provider(n, f"{line.number} complete", lambda t: inbounds.complete(t, line.number))
+    if done and n.rng.random() < 0.5:
+        n.tally.lost.update(+n.tally.road.pop(number, Counter()))
 
 
 CLOSED = ("SELECT b.remote_id FROM inbound b JOIN client k ON k.connection_id = b.connection_id"
@@ -268,10 +267,11 @@ def _other_orders(n: Net) -> None:
 
 def _other_ships(n: Net) -> None:
     able = _in_stock(n, THEIRS)
-    if chosen := n.pick(sorted(able)):
-        if at_provider(n, f"{chosen[0]} of the other leaves", lambda t: orders.ship(
-                t, chosen[0], [orders.NewPackage(CARRIER, f"ALIEN-T{n.number()}", lines=able[chosen])])):  # fmt: skip
-            n.alien.subtract(able[chosen])
+    if not (chosen := n.pick(sorted(able))):
+        return
+    package = orders.NewPackage(CARRIER, f"ALIEN-T{n.number()}", lines=able[chosen])
+    if at_provider(n, f"{chosen[0]} of the other leaves", lambda t: orders.ship(t, chosen[0], [package])):
+        n.alien.subtract(able[chosen])
 
 
 def _other_runs(n: Net) -> None:

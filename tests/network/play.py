@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 
@@ -79,14 +79,14 @@ def late_arrives(n: Net) -> None:
 
 CUSTOMERS: tuple[tuple[int, Deed], ...] = (
     (14, deeds.buy), (4, deeds.pay), (3, deeds.give_up), (2, deeds.ask_to_cancel), (2, deeds.drop_ship),
-    (6, late_arrives), (7, wait), (2, go_away), (5, depot.other_client),
+    (4, late_arrives), (7, wait), (2, go_away), (5, depot.other_client),
 )  # fmt: skip
 CLIENT: tuple[tuple[int, Deed], ...] = (
-    (30, run_network), (26, run_amazon), (1, look_again), (14, deeds.make_order), (5, deeds.change_order),
-    (3, deeds.hold_order), (5, deeds.cancel_order), (5, deeds.move_order), (2, deeds.pick_order),
-    (4, deeds.ship_order), (3, deeds.receive), (4, deeds.order_goods), (4, deeds.begin_transfer),
-    (10, deeds.go_on_with_transfer), (3, deeds.cancel_inbound), (1, deeds.new_item), (4, deeds.clear_the_inbox),
-    (3, checks.a_good_day),
+    (30, run_network), (26, run_amazon), (1, look_again), (14, deeds.make_order), (9, deeds.change_order),
+    (6, deeds.hold_order), (5, deeds.cancel_order), (10, deeds.move_order), (2, deeds.pick_order),
+    (4, deeds.ship_order), (3, deeds.receive), (5, deeds.count_shelf), (4, deeds.order_goods),
+    (8, deeds.begin_transfer), (16, deeds.go_on_with_transfer), (3, deeds.cancel_inbound), (1, deeds.new_item),
+    (4, deeds.clear_the_inbox), (3, checks.a_good_day),
 )  # fmt: skip
 PROVIDER: tuple[tuple[int, Deed], ...] = (
     (16, depot.pick_order), (26, depot.ship_order), (4, depot.cancel_order), (1, depot.hold_order),
@@ -151,7 +151,7 @@ def history(seed: int, story: list[str]) -> Iterator[Net]:
         yield n
 
 
-def small_pages() -> object:
+def small_pages() -> AbstractContextManager[None]:
     """Few records to a page: a history is too short for pages of hundreds."""
     return mutants.changed(
         mutants.change(feed.events, ("limit: int = wire.EVENTS_AT_ONCE", "limit: int = 3")),
@@ -177,11 +177,19 @@ def _meanwhile(n: Net, request: httpx.Request) -> None:
     (shop,) = n.company.shops
     if str(request.url).startswith(shop.url) and (spoil := n.later.pop(shop.sim.requests[-1].operation, None)):
         spoil()
-    if n.calm or n.busy or n.rng.random() > 0.06:
+    if request.url.path.endswith("/events"):
+        checks.the_mirror_is_what_the_provider_was(n)
+    between = request.url.path.endswith("/changes")
+    if n.calm or n.busy or n.rng.random() > (0.3 if between else 0.06):
         return
     n.busy = True
     n.tell("meanwhile:")
-    able = [(3, deeds.buy), *(CLIENT[3:15] if not n.away["client"] else ()), *(PROVIDER if not n.away["provider"] else ())]
+    if between and not n.away["provider"]:  # what is told of an order, and what is done for it, are two readings
+        depot.enter_order(n)
+        n.rng.choice((depot.pick_order, depot.ship_order))(n)
+    able: list[tuple[int, Deed]] = [(3, deeds.buy)]
+    able += CLIENT[3:15] if not n.away["client"] else ()
+    able += PROVIDER if not n.away["provider"] else ()
     (deed,) = n.rng.choices([deed for _, deed in able], [weight for weight, _ in able])
     deed(n)
     n.busy = False

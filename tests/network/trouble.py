@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 
-KINDS = ("lost", "answer lost", "answer lost", "twice", "late", "late", "503")
+KINDS = ("lost", "answer lost", "answer lost", "twice", "late", "late", "late", "503")
 READS = ("/link", "/items", "/changes", "/events", "/events", "/levels")
-WRITES = ("/orders", "/orders", "/inbounds", "/items", "/changes/seen")
+WRITES = ("/orders", "/orders", "/orders", "/orders", "/inbounds", "/inbounds", "/items", "/changes/seen")
 OFTEN = 5
 """More often than zenv asks again: the run has to give up."""
 
@@ -51,9 +51,9 @@ class Line:
         """Prepare trouble for one run; in words."""
         self.faults.clear()
         for verbs, paths in ((("GET",), READS), (("PUT", "POST"), WRITES)):
-            if rng.random() < 0.45:
-                times = 1 if rng.random() < 0.5 else OFTEN
-                self.faults.append(Fault(verbs, rng.choice(paths), rng.choice(KINDS), times, rng.choice((0, 0, 0, 1, 2))))
+            if rng.random() < 0.55:
+                times, skip = 1 if rng.random() < 0.5 else OFTEN, rng.choice((0, 0, 0, 1, 2))
+                self.faults.append(Fault(verbs, rng.choice(paths), rng.choice(KINDS), times, skip))
         return ", ".join(f"{one.path} {one.kind} x {one.times} after {one.skip}" for one in self.faults)
 
     def fault(self, request: httpx.Request) -> str:

@@ -1,5 +1,5 @@
-"""What a client or a provider does in the kill sweep of the network. Each deed can be given again after it broke off, as
-a person would give the command again, or as the next run comes by itself."""
+"""What a client or a provider does in the kill sweep of the network. Each deed can be given again after it broke off,
+as a person would give the command again, or as the next run comes by itself."""
 
 from __future__ import annotations
 

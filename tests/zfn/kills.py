@@ -7,53 +7,76 @@ moment before an answer leaves. Whatever dies is a process of a fork server and 
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Engine, event
 
 from tests import killing
 from tests.killing import forks
 from tests.year.company import Clock
 from tests.year.mutants import Change, change, changed
 from tests.zfn import deeds
-from zenv import joining, pulling
+from zenv import delivery, joining, pulling
 from zenv.connectors.base import World
-from zenv.connectors.zfn import streams
+from zenv.connectors.zfn import api, streams
+from zenv.connectors.zfn.connector import ZfnConnector
 from zenv.ledger import book as ledger
 from zenv.ledger import orders
 from zenv.ledger.buckets import LedgerBuckets
-from zenv.ledger.zfn import arrivals, clients, handing, links, tokens
-from zenv.server import access, face, serving
+from zenv.ledger.zfn import clients, journal, taking
+from zenv.server import serving
 
 forks.set_forkserver_preload(["zenv.connectors.amazon.connector", "zenv.connectors.zfn.connector", "tests.zfn.kills"])
 
 MARK_FIRST = "the mark of the journal is committed before what was read"
-SEEN_FIRST = "the provider may forget what it told before it is in the books"
-SETTLED_FIRST = "a receipt is settled before what was wished for is booked"
-EXCHANGED_ANEW = "a secret is exchanged once, and the same token is refused the second time"
+SEEN_FIRST = "the provider may forget what it told before that is in the books"
+SETTLED_FIRST = "a receipt is settled before it is booked"
+TAKEN_AS_TOLD = "a message whose answer was lost is taken for told"
+ASKED_TWICE = "a request that comes again is another one"
+SECRET_SPENT = "a secret whose exchange was not answered is the end of the link"
+TOLD_FIRST = "a new token is told before it is kept"
+NEXT_FORGOTTEN = "a new token that was told is not shown until that was answered"
 ACCEPTED_IN_TWO = "a client is made in one transaction and its request decided in another"
-PACKAGE_ALONE = "a package is booked and what was set aside for it is not"
-VERSION_IGNORED = "what was said again is a new order"
-NOT_SEALED_FIRST = "a new token is told before it is kept"
-NEXT_FORGOTTEN = "a token that was told and not answered is not shown"
-SECRET_DROPPED = "the request's secret is good for nothing once it was exchanged"
-DOUBLE_ASKED = "a request that comes again is another one"
+PACKAGE_ALONE = "a package is booked in one transaction and its units in another"
+NUMBERED_LATER = "an order is taken in one transaction and numbered in another"
 
-_JOURNAL = "        bad = journal.record(t, job.row.id, booked)\n"
-_SEEN = "            yield Page([_told(api, change) for change in page.changes])\n"
-_ISSUED = "    return wire.Issued("
+_JOURNAL = "    with job.book.transaction() as t:\n        bad = journal.record("
+_END = "    with job.book.transaction() as t:\n        _end_page(t, job, page, stream)\n"
+_SEEN = "            api.wire.call(SEEN, json=seen.model_dump(mode=\"json\"))\n"
+_TOLD = "            yield Page([_told(api, change) for change in page.changes])\n"
+_RECEIPTS = "        with book.transaction() as t:\n            messages.book_receipts("
+_SETTLED = (
+    "        with book.transaction() as t:\n"
+    "            outbox.settle(t, [messages._settled_as(kind, one) for one in receipts])\n"
+)
+_COMMIT = '    t.sql.exec_driver_sql("COMMIT")\n    t.sql.exec_driver_sql("BEGIN IMMEDIATE")\n'
+_DECIDED, _LEAVES = "    tokens.belongs_to(t, asked.token_id, key)\n", "    depart(t, departures)\n"
+_NUMBERED = "    _number(t, books.client, "
 
 CHANGES: dict[str, tuple[Change, ...]] = {
     MARK_FIRST: (
-        change(pulling._record_journal,
-               (_JOURNAL, "        _end_page(t, job, page, stream)\n    with job.book.transaction() as t:\n" + _JOURNAL)),
+        change(pulling._record_journal, (_JOURNAL, _END + _JOURNAL)),
+        change(journal.record, ("    if booked[0]", "    if False and booked[0]")),
     ),
-}  # fmt: skip
+    SEEN_FIRST: (change(streams.read_changes, (_TOLD, ""), (_SEEN, _SEEN + _TOLD)),),
+    SETTLED_FIRST: (change(delivery._book, (_RECEIPTS, _SETTLED + _RECEIPTS)),),
+    TAKEN_AS_TOLD: (change(ZfnConnector.find, ('"retry"', '"done"')),),
+    ASKED_TWICE: (change(clients.ask, ("    if known is not None:", "    if False:")),),
+    SECRET_SPENT: (change(api.read_link, ("        return _known_by_token(api)", "        return None")),),
+    TOLD_FIRST: (change(joining.rotate, ("kept.get(links.NEXT_TOKEN) or _next_token(book, link)", "new_token()")),),
+    NEXT_FORGOTTEN: (change(api._token, (" if again else None", " if again and False else None")),),
+    ACCEPTED_IN_TWO: (change(clients.accept, (_DECIDED, _COMMIT + _DECIDED)),),
+    PACKAGE_ALONE: (change(orders._ship_one, (_LEAVES, _COMMIT + _LEAVES)),),
+    NUMBERED_LATER: (change(taking._record, (_NUMBERED, _COMMIT + _NUMBERED)),),
+}
 """Changes to the product by name, as in `tests.killing`."""
 
 
@@ -83,6 +106,26 @@ def product(changes: tuple[str, ...]) -> Iterator[None]:
         yield
 
 
+class Shared(Clock):
+    """A clock that a process which was given it reads, too."""
+
+    def __init__(self) -> None:
+        self._micros = forks.Value("q", 0)
+        super().__init__()
+
+    @property
+    def now(self) -> datetime:
+        """What it shows."""
+        return EPOCH + timedelta(microseconds=self._micros.value)
+
+    @now.setter
+    def now(self, shown: datetime) -> None:
+        self._micros.value = (shown - EPOCH) // timedelta(microseconds=1)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 def at(now: datetime) -> Clock:
     """A clock that shows this time."""
     clock = Clock()
@@ -93,9 +136,10 @@ def at(now: datetime) -> Clock:
 # ---- whoever does something dies -------------------------------------------------------------------------
 
 
-def killed(deed: Deed, boundary: int) -> bool:
-    """Do it in a process that dies at its n-th boundary; whether it died."""
-    process = forks.Process(target=_victim, args=(deed, boundary))
+def killed(deed: Deed, boundary: int, edges: bool = False) -> bool:
+    """Do it in a process that dies at its n-th boundary, or (`edges`) at the n-th commit or end of a request; whether
+    it died."""
+    process = forks.Process(target=_victim, args=(deed, boundary, edges))
     process.start()
     process.join()
     if process.exitcode not in (0, -signal.SIGKILL):
@@ -103,12 +147,19 @@ def killed(deed: Deed, boundary: int) -> bool:
     return process.exitcode != 0
 
 
-def _victim(deed: Deed, boundary: int) -> None:
+def _victim(deed: Deed, boundary: int, edges: bool) -> None:
     tick = _counter(boundary)
-    killing._watch_sql(tick)
-    killing._watch_keys(tick)
+    _watch(tick, edges)
     killing._watch_http(tick, tick)
     deed.do(at(deed.now))
+
+
+def _watch(tick: Callable[[], None], edges: bool) -> None:
+    if edges:
+        event.listen(Engine, "commit", lambda _: tick())
+    else:
+        killing._watch_sql(tick)
+        killing._watch_keys(tick)
 
 
 def _counter(boundary: int) -> Callable[[], None]:
@@ -128,38 +179,44 @@ def _counter(boundary: int) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Face:
-    """The provider's face, as a process of its own; `boundary` is where it dies."""
+    """The provider's face, as a process of its own; `boundary` is where it dies, if it does."""
 
     home: Path
     port: int
-    now: datetime
+    clock: Clock
     changes: tuple[str, ...] = ()
     boundary: int = 0
+    edges: bool = False
 
     @contextmanager
-    def served(self) -> Iterator[Callable[[], bool]]:
-        """Serve it; what this gives says whether it has died of itself."""
+    def served(self) -> Iterator[Callable[[float], bool]]:
+        """Serve it; what this gives says whether it has died of itself, waiting for that so many seconds."""
         listens = forks.Event()
         process = forks.Process(target=_serve, args=(self, listens), daemon=True)
         process.start()
         assert listens.wait(60), "the face does not listen"
+
+        def has_died(within: float) -> bool:
+            process.join(within)
+            return not process.is_alive()
+
         try:
-            yield lambda: not process.is_alive()
+            yield has_died
         finally:
             process.kill()
             process.join()
 
 
 def _serve(it: Face, listens: Any) -> None:
-    with product(it.changes), ledger.open_book(it.home, "face", at(it.now)) as book:
+    logging.disable()
+    with product(it.changes), ledger.open_book(it.home, "face", it.clock) as book:
         where = serving.Where(f"127.0.0.1:{it.port}")
         config = serving.configured(book, where)
         tick = _counter(it.boundary)
         config.app = _Counted(config.app, tick)
 
         def listening() -> None:
-            killing._watch_sql(tick)
-            killing._watch_keys(tick)
+            _watch(tick, it.edges)
             listens.set()
 
         serving.Server(config, listening).run([serving.bind(where)])

@@ -41,6 +41,11 @@ class Person:
         zenv = Zenv(self.home)
         return (zenv.process if self.apart else zenv)("--as", self.name, *words, stdin=stdin)
 
+    @property
+    def here(self) -> Person:
+        """The same person, with commands that run in this process: they take a tenth of the time."""
+        return replace(self, apart=False)
+
     def good(self, *words: str, stdin: str = "") -> Answer:
         """Run a command that must succeed."""
         answer = self(*words, stdin=stdin)
@@ -49,7 +54,7 @@ class Person:
 
     def refused(self, *words: str, code: int = 79) -> str:
         """Run a command that must be refused; what was said."""
-        answer = replace(self, apart=False)(*words)
+        answer = self.here(*words)
         assert answer.code == code, (words, answer)
         return answer.err
 
@@ -59,7 +64,7 @@ class Person:
 
     def look(self, *words: str) -> Any:
         """What a command that only reads answers to a script."""
-        return replace(self, apart=False).data(*words)
+        return self.here.data(*words)
 
     def sql(self, query: str) -> list[tuple[Any, ...]]:
         """The rows of a question to the ledger."""
@@ -145,15 +150,15 @@ class Day:
 def init(home: Path, company: str, user: str, colleague: str, apart: bool) -> tuple[Person, Person]:
     """The books of a company, and two of its people."""
     first = Person(home, user, apart)
-    first.good("init", "--company", company, *BOOKS)
-    first.good("users", "add", colleague)
+    first.here.good("init", "--company", company, *BOOKS)
+    first.here.good("users", "add", colleague)
     return first, Person(home, colleague, apart)
 
 
 def connect(person: Person, sim: AmazonSimulator, url: str) -> None:
     """Connect a company to its Amazon account, called `amazon`."""
     secrets = "".join(f"{name}={getattr(sim, name)}\n" for name in SECRETS)
-    person.good("connect", "amazon", "--country", "US", "--seller-id", sim.seller_id, "--endpoint", url, "--name",
+    person.here.good("connect", "amazon", "--country", "US", "--seller-id", sim.seller_id, "--endpoint", url, "--name",
                 "amazon", "--consent", "--adopt-new", "--enable", "--yes", "--secret-stdin", stdin=secrets)  # fmt: skip
 
 

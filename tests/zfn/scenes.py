@@ -1,5 +1,5 @@
-"""The scenes of the kill sweep of the network: the books two companies find, what one of them does, and what must be true
-when it was done again.
+"""The scenes of the kill sweep of the network: the books two companies find, what one of them does, and what must be
+true when it was done again.
 
 The oracle is the other side and the world outside: what the provider's books say of the client's, what the simulated
 Amazon was told, and how many units there are in all.
@@ -96,7 +96,7 @@ def emptied(two: Two) -> None:
 
 
 def stocked(two: Two) -> None:
-    """The client knows what lies at the provider; three orders are to leave from there: two of Amazon's, one by hand."""
+    """The client knows what lies at the provider; three orders are to leave there: two of Amazon's, one by hand."""
     two.do(deeds.hear)
     for number in amazons(two):
         with two.client.transaction() as t:
@@ -106,8 +106,9 @@ def stocked(two: Two) -> None:
 
 def amazons(two: Two) -> list[str]:
     """The two orders that the provider ships."""
-    return [str(number) for (number,) in two.here("SELECT number FROM customer_order WHERE connection_id ="
-                                                  " (SELECT id FROM connection WHERE name = 'a') ORDER BY number")][:2]  # fmt: skip
+    query = ("SELECT number FROM customer_order"
+             " WHERE connection_id = (SELECT id FROM connection WHERE name = 'a') ORDER BY number")  # fmt: skip
+    return [str(number) for (number,) in two.here(query)][:2]
 
 
 def _by_hand(two: Two, number: str, units: int) -> None:
@@ -169,10 +170,10 @@ def received(two: Two) -> None:
 
 STRANGERS = "strangers"
 BOOKS: dict[str, tuple[str, Step]] = {
-    "saved": (STRANGERS, saved), "asked": ("saved", asked), "accepted": ("asked", accepted), "linked": ("accepted", linked),
-    "emptied": ("accepted", emptied), "stocked": ("linked", stocked), "handed": ("stocked", handed),
-    "shipped": ("handed", shipped), "wished": ("handed", wished), "sent": ("emptied", sent),
-    "announced": ("sent", announced), "received": ("announced", received),
+    "saved": (STRANGERS, saved), "asked": ("saved", asked), "accepted": ("asked", accepted),
+    "linked": ("accepted", linked), "emptied": ("accepted", emptied), "stocked": ("linked", stocked),
+    "handed": ("stocked", handed), "shipped": ("handed", shipped), "wished": ("handed", wished),
+    "sent": ("emptied", sent), "announced": ("sent", announced), "received": ("announced", received),
 }  # fmt: skip
 """Each from which others, and how."""
 
@@ -254,8 +255,9 @@ def each_parcel_once(two: Two) -> None:
     """I14: each parcel is in the client's books once, and Amazon was told once, with the provider's tracking."""
     two.later(HOUR)
     two.do(deeds.hear_and_confirm)
-    ours = two.here("SELECT o.number, s.tracking, SUM(c.quantity) FROM shipment s JOIN customer_order o"
-                    " ON o.id = s.order_id JOIN shipment_line c ON c.shipment_id = s.id GROUP BY s.id ORDER BY 1, 2")  # fmt: skip
+    query = ("SELECT o.number, s.tracking, SUM(c.quantity) FROM shipment s JOIN customer_order o ON o.id = s.order_id"
+             " JOIN shipment_line c ON c.shipment_id = s.id GROUP BY s.id ORDER BY 1, 2")  # fmt: skip
+    ours = two.here(query)
     first, second = amazons(two)
     parcels = [(first, f"1Z-CO-1-{first}", 2), (second, f"1Z-CO-1-{second}-1", 1), (second, f"1Z-CO-1-{second}-2", 1)]
     assert ours == [*parcels, ("M-1", "1Z-CO-1-M-1-1", 1), ("M-1", "1Z-CO-1-M-1-2", 1)]
@@ -273,9 +275,9 @@ def _of(two: Two, sku: str) -> int:
 
 
 def _left_at(two: Two) -> dict[str, int]:
-    found = two.here("SELECT i.sku, l.on_hand + l.picked FROM level l JOIN item i ON i.id = l.item_id"
-                     " JOIN warehouse w ON w.id = l.warehouse_id WHERE w.name = ? AND l.on_hand + l.picked > 0", DEPOT)  # fmt: skip
-    return dict(found)
+    query = ("SELECT i.sku, l.on_hand + l.picked FROM level l JOIN item i ON i.id = l.item_id"
+             " JOIN warehouse w ON w.id = l.warehouse_id WHERE w.name = ? AND l.on_hand + l.picked > 0")  # fmt: skip
+    return dict(two.here(query, DEPOT))
 
 
 def shipped_once(two: Two) -> None:
@@ -313,7 +315,8 @@ def arrived_once(two: Two) -> None:
         assert side("SELECT b.state, l.quantity, l.received FROM inbound b JOIN inbound_line l"
                     " ON l.inbound_id = b.id") == [("closed", 3, 3)]  # fmt: skip
     assert _left_at(two) == {"JUG": 3}
-    jugs = "SELECT SUM(l.on_hand), SUM(l.picked + l.in_transit) FROM level l JOIN item i ON i.id = l.item_id WHERE i.sku = ?"
+    jugs = ("SELECT SUM(l.on_hand), SUM(l.picked + l.in_transit) FROM level l JOIN item i ON i.id = l.item_id"
+            " WHERE i.sku = ?")  # fmt: skip
     assert two.here(jugs, "JUG") == [(9, 0)]
     assert two.there(jugs, "1-JUG") == [(3, 0)]
     at_rest(two)
@@ -349,29 +352,30 @@ def parted(two: Two) -> None:
 @dataclass(frozen=True)
 class Scene:
     """On these books a deed breaks off. Right after that `at_once` must hold; then it is done again (`again`, if that
-    is another deed), until it ends well, and `judge` must hold. `of` says whose it is."""
+    is another deed), and `judge` must hold. `of` says whose deed it is. Whoever does it has at least so many
+    `boundaries`, and the face that answers so many."""
 
     name: str
     books: str
     deed: str
     judge: Step
+    boundaries: tuple[int, int]
     at_once: Step = mirror_is_true
     again: str = ""
     of: str = "client"
-    step: int = 40
 
 
-ASK = Scene("request", "saved", "ask", linked_once)
-ACCEPT = Scene("accept", "asked", "accept", linked_once, of="provider", step=15)
-EXCHANGE = Scene("exchange", "accepted", "hear", linked_once, step=60)
-HANDOVER = Scene("hand-over", "stocked", "tell", each_order_there_once)
-SHIP = Scene("ship", "handed", "ship", shipped_once, of="provider", step=70)
-RETURN = Scene("shipment return", "shipped", "hear_and_confirm", each_parcel_once, step=80)
-WISH = Scene("wish", "wished", "tell", wishes_answered)
-ANNOUNCE = Scene("announcement", "sent", "tell", inbound_once)
-RECEIVE = Scene("receipt", "announced", "receive", arrived_once, of="provider", step=15)
-ARRIVE = Scene("receipt return", "received", "hear", arrived_once, step=60)
-ROTATE = Scene("rotation", "emptied", "rotate", token_lasts)
-ROTATED = Scene("rotation that is not repeated", "emptied", "rotate", still_known, again="hear")
-PART = Scene("parting", "emptied", "part", parted)
+ASK = Scene("request", "saved", "ask", linked_once, (180, 24))
+ACCEPT = Scene("accept", "asked", "accept", linked_once, (34, 0), of="provider")
+EXCHANGE = Scene("exchange", "accepted", "hear", linked_once, (240, 90))
+HANDOVER = Scene("hand-over", "stocked", "tell", each_order_there_once, (110, 90))
+SHIP = Scene("ship", "handed", "ship", shipped_once, (300, 0), of="provider")
+RETURN = Scene("shipment return", "shipped", "hear_and_confirm", each_parcel_once, (500, 100))
+WISH = Scene("wish", "wished", "tell", wishes_answered, (200, 90))
+ANNOUNCE = Scene("announcement", "sent", "tell", inbound_once, (120, 34))
+RECEIVE = Scene("receipt", "announced", "receive", arrived_once, (40, 0), of="provider")
+ARRIVE = Scene("receipt return", "received", "hear", arrived_once, (240, 90))
+ROTATE = Scene("rotation", "emptied", "rotate", token_lasts, (55, 18))
+ROTATED = Scene("rotation that is not repeated", "emptied", "rotate", still_known, (55, 18), again="hear")
+PART = Scene("parting", "emptied", "part", parted, (320, 130))
 ALL = (ASK, ACCEPT, EXCHANGE, HANDOVER, SHIP, RETURN, WISH, ANNOUNCE, RECEIVE, ARRIVE, ROTATE, ROTATED, PART)

@@ -173,6 +173,15 @@ def test_a_second_wish_waits_for_the_answer_to_the_first(book: Book, depot: int)
     assert handed(book, depot).lines[0].quantity == 2
 
 
+def test_a_wish_for_what_is_so_already_is_none_and_stands_in_nobodys_way(book: Book, depot: int) -> None:
+    number = by_hand(book, ("LAMP", 5))
+    handed(book, depot)
+    books.do(book, order_changes.edit, number, Edit({"LAMP": 5}))
+    assert books.to_send(book, depot, "order") == []
+    assert books.do(book, order_changes.edit, number, Edit({"LAMP": 2})) == "requested"
+    assert handed(book, depot).version == 2
+
+
 def test_a_cancellation_frees_the_units_only_once_the_provider_agrees(book: Book, amazon: int, depot: int) -> None:
     number = by_hand(book, ("LAMP", 4))
     handed(book, depot)
@@ -252,6 +261,26 @@ def test_an_order_that_is_refused_at_once_waits_for_a_person(book: Book, depot: 
     books.receive(book, "LAMP", 3)
     assert books.do(book, order_changes.edit, number, Edit(ship_from="Main")) == "changed"
     assert books.held(book, number) == [("LAMP", "Main", 2, 0)]
+    assert ("returned", number) not in books.inbox(book)
+
+
+def test_a_refused_change_is_off_the_inbox_once_the_order_has_left(book: Book, depot: int) -> None:
+    number = by_hand(book, ("LAMP", 5))
+    handed(book, depot)
+    books.do(book, order_changes.edit, number, Edit({"LAMP": 2}))
+    handed(book, depot, "refused", reason="being picked")
+    (entry,) = books.ask(book, "SELECT command FROM inbox WHERE kind = 'change refused'")
+    assert entry == (f"zenv inbox settle 'change refused' {number}",)
+    journal = Journal(book, depot)
+    journal.entries = 2
+    journal.shipped(number, source="on_hand", l1=("LAMP", 5))
+    assert books.state(book, number) == "shipped" and ("change refused", number) not in books.inbox(book)
+
+
+def test_an_order_that_the_provider_cannot_fill_asks_for_goods_to_be_sent_there(book: Book, depot: int) -> None:
+    by_hand(book, ("LAMP", 11))
+    (entry,) = books.ask(book, "SELECT command FROM inbox WHERE kind = 'backorder'")
+    assert entry == ("zenv inbound order --line LAMP=11 --warehouse 'Depot'",)
 
 
 def test_what_was_shipped_elsewhere_is_not_shipped_by_the_provider_too(book: Book, amazon: int, depot: int) -> None:
@@ -263,4 +292,51 @@ def test_what_was_shipped_elsewhere_is_not_shipped_by_the_provider_too(book: Boo
     assert handed(book, depot).cancelled
     assert books.shelf(book, "LAMP", DEPOT) == (10, 0, 0)
     assert ("shipped elsewhere", "A-1") in books.inbox(book)
+    assert books.findings(book) == []
+
+
+def test_an_order_that_is_handed_over_again_goes_on_with_its_versions(book: Book, depot: int) -> None:
+    """The provider has heard version 2 already, and would not heed a new version 1."""
+    number = by_hand(book, ("LAMP", 2))
+    handed(book, depot)
+    books.do(book, order_changes.edit, number, Edit(ship_from="Main"))
+    assert handed(book, depot).version == 2
+    books.do(book, order_changes.edit, number, Edit(ship_from=DEPOT))
+    again = handed(book, depot)
+    assert (again.version, again.cancelled) == (3, False)
+    assert state(book, number) == ("handed", 3, 3, 0) and books.findings(book) == []
+
+
+def test_a_line_that_had_gone_down_to_nothing_is_said_when_units_of_it_are_wanted_again(book: Book, depot: int) -> None:
+    number = by_hand(book, ("LAMP", 1), ("BULB", 1))
+    handed(book, depot)
+    for units in (0, 2):
+        assert books.do(book, order_changes.edit, number, Edit(units={"BULB": units})) == "requested"
+        said = handed(book, depot).lines[1]
+    assert (said.sku, said.quantity, said.cancelled) == ("BULB", 2, 0)
+
+
+def test_what_the_provider_has_picked_is_the_providers_to_put_back(book: Book, amazon: int, depot: int) -> None:
+    sold(book, amazon, "A-1", line("LAMP", 2))
+    handed(book, depot)
+    journal = Journal(book, depot)
+    journal.entries = 2
+    journal.picked("A-1", LAMP=2)
+    gone = order("A-1", line("LAMP", 2), state="cancelled", said=books.MORNING + books.HOUR)
+    record(book, amazon, gone)
+    assert books.state(book, "A-1") == "cancelled" and books.held(book, "A-1") == [("LAMP", None, 0, 0)]
+    assert books.shelf(book, "LAMP", DEPOT) == (8, 2, 0) and books.findings(book) == []
+    journal.booked(("LAMP", 2, "picked", "on_hand", "unpicked"), order="c:A-1")
+    assert books.shelf(book, "LAMP", DEPOT) == (10, 0, 0) and books.findings(book) == []
+
+
+def test_nothing_stays_set_aside_in_the_depot_once_the_provider_has_let_go(book: Book, amazon: int, depot: int) -> None:
+    """The channel is yet to agree to the cancellation; should it not, nobody can book the shipping there."""
+    sold(book, amazon, "A-1", line("LAMP", 2))
+    handed(book, depot)
+    assert books.do(book, order_changes.cancel, "A-1", "buyer_request") == "requested"
+    assert handed(book, depot).cancelled
+    assert books.held(book, "A-1") == [("LAMP", None, 0, 0)]
+    assert ("cancellation", "A-1") in {(kind, subject) for kind, subject, *_ in books.ask(
+        book, "SELECT kind, subject FROM messages")}  # fmt: skip
     assert books.findings(book) == []

@@ -61,7 +61,7 @@ def test_Z24_a_denied_request_is_seen_here_and_may_be_sent_again(book: Book, ser
     save(book)
     request(book, served)
     served.deny()
-    run(book)
+    assert [one.outcome for one in sync.run_all(book, DEPOT, world(book))] == ["ok"]
     assert state(book) == [(DEPOT, "denied")]
     assert ("link denied", DEPOT) in books.inbox(book)
     assert request(book, served).told
@@ -241,6 +241,19 @@ def test_a_former_client_reads_on_where_it_was_and_a_new_one_from_the_beginning(
     run(book)
     assert books.shelf(book, "LAMP", DEPOT) == (3, 0, 0)
     assert books.movements(book, "LAMP") == [*before, ("received", 3)]
+
+
+def test_what_could_not_be_told_a_moment_ago_is_told_as_soon_as_the_provider_answers(
+    book: Book, served: Provider
+) -> None:
+    books.add_items(book, "LAMP")
+    link(book, served)
+    served.stop()
+    books.add_items(book, "BULB")
+    assert run(book, "handover").outcome == "failed"
+    served.start()
+    assert run(book, "handover").sent == 0  # it waits for its time ...
+    assert run(book).sent == 1  # ... unless the provider was heard meanwhile
 
 
 def test_a_last_farewell_waits_while_the_provider_is_away(book: Book, served: Provider, clock: books.Clock) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, select
 
 from zenv.ledger.models import OUTSIDE, Level, Order, OrderLine, Reservation
 from zenv.ledger.notices import notice
-from zenv.ledger.stock import Move, move
+from zenv.ledger.stock import Move, is_own, move
 from zenv.ledger.transaction import AnyRow, Transaction, among, table
 
 orders, lines, reservations = table(Order), table(OrderLine), table(Reservation)
@@ -86,8 +86,8 @@ def _keep(t: Transaction, held: AnyRow, units: int) -> None:
 
 
 def put_back(t: Transaction, held: AnyRow, units: int) -> None:
-    """Picked units return to their shelf."""
-    if units:
+    """Picked units return to their shelf. What a provider holds is its own to put back: its journal says when."""
+    if units and is_own(t.sql, held.warehouse_id):
         picked, shelf = t.place(held.warehouse_id, "picked"), t.place(held.warehouse_id, "on_hand")
         move(t, [Move(held.item_id, picked, shelf, units, "unpicked", held.number)])
 

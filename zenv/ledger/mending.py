@@ -355,15 +355,22 @@ def rates(t: Transaction) -> list[str]:
 
 
 def seals(t: Transaction) -> list[str]:
-    """What is not sealed is erased: a credential has to be given again, a recipient is fetched again."""
+    """What is not sealed is erased: a credential has to be given again, a recipient is fetched again, clients need a
+    new company code."""
     said = []
     for row in t.sql.execute(text(work.UNSEALED)).all():
-        owner = {"secret": "connection_id", "personal": "order_id"}[row.place]
-        t.sql.execute(text(f"DELETE FROM {row.place} WHERE {owner} = :owner"), {"owner": row.owner})
+        t.sql.execute(text(f"{ERASED[row.place]} = :owner"), {"owner": row.owner})
         said.append(f"{row.subject}: {row.what} is erased")
-    waiting = "UPDATE connection SET status = 'needs_login' WHERE status = 'active' AND id NOT IN"
-    t.sql.execute(text(f"{waiting} (SELECT connection_id FROM secret)"))
+    waiting = "UPDATE connection SET status = 'needs_login' WHERE status = 'active' AND kind <> 'zfn_client'"
+    t.sql.execute(text(f"{waiting} AND id NOT IN (SELECT connection_id FROM secret)"))
     return said
+
+
+ERASED = {
+    "secret": "DELETE FROM secret WHERE connection_id",
+    "personal": "DELETE FROM personal WHERE order_id",
+    "standing": "UPDATE standing SET sealed = x'', certificate = '' WHERE id",
+}
 
 
 def close_files(book: Book) -> list[str]:

@@ -1,5 +1,5 @@
 """What a message says is worked out at the moment of sending, from the books as they are then; what came back is
-written where it belongs. One function each per kind, in two tables at the end."""
+written where it belongs. One function each per kind, in the tables at the end."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def build(sql: Sql, kind: str, owed: Sequence[Owed], keys: KeyBook) -> dict[int,
 def book_receipts(t: Transaction, kind: str, sent: Mapping[int, Owed], messages: Mapping[int, Message],
                   receipts: Sequence[Receipt]) -> None:  # fmt: skip
     """Settle the outbox and write what the receipts mean for listings, shipments and orders."""
-    for receipt in receipts:
-        BOOK[kind](t, sent[receipt.key], messages.get(receipt.key), receipt)
+    if kind in BOOK_TOGETHER:
+        BOOK_TOGETHER[kind](t, sent, messages, receipts)
+    else:
+        for receipt in receipts:
+            BOOK[kind](t, sent[receipt.key], messages.get(receipt.key), receipt)
     outbox.settle(t, [_settled_as(kind, receipt) for receipt in receipts])
 
 
@@ -225,7 +228,9 @@ BOOK: dict[str, Callable[[Transaction, Owed, Message | None, Receipt], None]] = 
     "shipment": _book_shipment,
     "cancellation": _book_cancellation,
     "link": links.book,
-    "item": sharing.book,
     "inbound": inbounds.book,
-    "order": answers.book,
 }
+BOOK_TOGETHER: dict[
+    str, Callable[[Transaction, Mapping[int, Owed], Mapping[int, Message], Sequence[Receipt]], None]
+] = {"item": sharing.book, "order": answers.book}
+"""Of these there may be tens of thousands."""

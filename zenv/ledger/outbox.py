@@ -134,26 +134,27 @@ def _read(sql: Connection, query: Select[Any]) -> list[Owed]:
 
 def drop(t: Transaction, owed: Iterable[Owed]) -> None:
     """Nothing is owed any more, unless the subject was queued again meanwhile."""
-    for chunk in in_chunks(owed):
-        for one in chunk:
-            _settle(t, one.id, None)
+    _done(t, [one.id for one in owed])
 
 
 def settle(t: Transaction, receipts: Sequence[Receipt]) -> None:
     """Write down what became of messages."""
+    _done(t, [receipt.key for receipt in receipts if receipt.outcome == "done"])
     for receipt in receipts:
-        _settle(t, receipt.key, receipt)
+        if receipt.outcome != "done":
+            _settle(t, receipt)
 
 
-def _settle(t: Transaction, key: int, receipt: Receipt | None) -> None:
-    this = messages.c.id == key
-    outcome = receipt.outcome if receipt else "done"
-    if outcome == "done":
-        gone = t.sql.execute(messages.delete().where(this, messages.c.sent_revision == messages.c.revision)).rowcount
-        if not gone:
-            t.sql.execute(_back_to_pending().where(this))
-        return
-    assert receipt is not None
+def _done(t: Transaction, keys: Sequence[int]) -> None:
+    """What was queued again meanwhile is still owed."""
+    if keys:
+        these = among(messages.c.id, keys)
+        t.sql.execute(messages.delete().where(these, messages.c.sent_revision == messages.c.revision))
+        t.sql.execute(_back_to_pending().where(these))
+
+
+def _settle(t: Transaction, receipt: Receipt) -> None:
+    this, outcome = messages.c.id == receipt.key, receipt.outcome
     if outcome == "retry":
         later = t.now + timedelta(seconds=receipt.wait)
         t.sql.execute(_back_to_pending().where(this).values(not_before=later, reason=strip_control(receipt.reason)))

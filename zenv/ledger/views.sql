@@ -332,4 +332,8 @@ SELECT 'link request', CAST(r.id AS TEXT), r.company_name || ' asks to become a 
        'zenv zfn requests'
   FROM link_request r WHERE r.state = 'pending' AND r.reviewed_at IS NULL
 UNION ALL
-SELECT n.kind, n.subject, n.text, n.command FROM notice n WHERE n.settled_at IS NULL;
+SELECT n.kind, n.subject, n.text, n.command FROM notice n
+ WHERE n.settled_at IS NULL
+   AND NOT (n.kind IN ('change refused', 'returned')
+            AND EXISTS (SELECT 1 FROM customer_order o WHERE o.number = n.subject
+                           AND (o.state IN ('shipped', 'completed') OR (n.kind = 'returned' AND o.state = 'cancelled'))));

@@ -100,7 +100,8 @@ SELECT b.id, b.number, line.item_id, line.sku, b.source_id, line.picked, line.se
 
 
 def nothing_is_reserved_twice(sql: Connection, _: datetime) -> list[Finding]:
-    """I6: what is set aside for orders and transfers fits on its shelf, what was picked is in the picker's hands."""
+    """I6: what is set aside for orders and transfers fits on its shelf, what was picked is in the picker's hands. A
+    provider's hands may hold more: what nobody wants any more, until it has put that back."""
     return [
         Finding("reservations", row.sku, f"{row.reserved} units reserved, {row.there} there", mend("reservations"))
         for query in (RESERVED, PICKED)
@@ -126,9 +127,9 @@ SELECT s.item_id, s.warehouse_id, i.sku, SUM(s.reserved) AS reserved, SUM(s.ther
         UNION ALL SELECT n.item_id, b.source_id, n.picked, 0 FROM inbound_line n JOIN inbound b ON b.id = n.inbound_id
                    WHERE n.picked > 0
         UNION ALL SELECT item_id, warehouse_id, 0, picked FROM level) s
-  JOIN item i ON i.id = s.item_id
+  JOIN item i ON i.id = s.item_id JOIN warehouse w ON w.id = s.warehouse_id
  GROUP BY s.item_id, s.warehouse_id
-HAVING SUM(s.reserved) <> SUM(s.there)
+HAVING SUM(s.reserved) > SUM(s.there) OR (w.kind = 'own' AND SUM(s.reserved) < SUM(s.there))
 """
 
 

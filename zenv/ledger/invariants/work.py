@@ -103,4 +103,7 @@ UNION ALL
 SELECT 'personal', p.order_id, o.number, 'its recipient'
   FROM personal p JOIN customer_order o ON o.id = p.order_id
  WHERE LENGTH(p.sealed) > 0 AND (SUBSTR(p.sealed, 1, 1) <> x'01' OR LENGTH(p.sealed) < 29)
+UNION ALL
+SELECT 'standing', s.id, 'provider', 'the key by which clients know us' FROM standing s
+ WHERE LENGTH(s.sealed) > 0 AND (SUBSTR(s.sealed, 1, 1) <> x'01' OR LENGTH(s.sealed) < 29)
 """

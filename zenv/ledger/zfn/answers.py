@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from zenv.ledger import order_changes
 from zenv.ledger.lines import refresh_states, reshape
 from zenv.ledger.models import Link, Order, OrderLine
 from zenv.ledger.notices import notice
+from zenv.ledger.orders import deallocate
 from zenv.ledger.outbox import Owed
 from zenv.ledger.settle import OPEN_STATES
 from zenv.ledger.transaction import AnyRow, Transaction, table
@@ -25,15 +26,28 @@ if TYPE_CHECKING:
 orders, lines, links = table(Order), table(OrderLine), table(Link)
 
 
-def book(t: Transaction, owed: Owed, message: Message | None, receipt: Receipt) -> None:
+def book(
+    t: Transaction, sent: Mapping[int, Owed], messages: Mapping[int, Message], receipts: Sequence[Receipt]
+) -> None:
     """Write down what the provider answered. A wish comes true, or is over and said so on the inbox."""
-    known, order = handing.find(t.sql, owed.subject), _order(t, owed.subject)
-    if known is None or not isinstance(message, Handover) or receipt.outcome not in ("done", "refused"):
-        return
-    version = message.order.version
+    known = handing.find_all(t.sql, [sent[receipt.key].subject for receipt in receipts])
+    taken: list[tuple[int, int, str]] = []
+    for receipt in receipts:
+        fulfilment, message = known.get(sent[receipt.key].subject), messages.get(receipt.key)
+        if fulfilment is None or not isinstance(message, Handover) or receipt.outcome not in ("done", "refused"):
+            continue
+        if receipt.outcome == "done" and not fulfilment.wish:
+            taken.append((fulfilment.order_id, message.order.version, receipt.remote_ref))
+        else:
+            _decided(t, fulfilment, message.order.version, receipt)
+    handing.answered(t, taken)
+
+
+def _decided(t: Transaction, known: AnyRow, version: int, receipt: Receipt) -> None:
+    order = _order(t, known.order_id)
     wish = json.loads(known.wish) if known.wish and version == known.version else {}
     if receipt.outcome == "done":
-        handing.answered(t, order.id, version, receipt.remote_ref)
+        handing.answered(t, [(order.id, version, receipt.remote_ref)])
         _come_true(t, order, wish)
     else:
         _refused(t, order, known, wish, receipt.reason, version)
@@ -66,6 +80,8 @@ def _after_cancelling(t: Transaction, order: AnyRow, wish: Mapping[str, Any]) ->
     if "ship_from" in wish:
         order_changes.leave_from(t, _order(t, order.id), wish["ship_from"])
     elif order.state in OPEN_STATES:
+        # A channel may still say no: then it goes from own shelves, or is handed over anew.
+        deallocate(t, order.number)
         order_changes.cancel(t, order.number, wish["cancel"])
 
 

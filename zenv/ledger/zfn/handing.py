@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection as Sql
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from zenv.errors import Refused
 from zenv.facts import Handover
@@ -136,6 +136,12 @@ def find(sql: Sql, order: int) -> AnyRow | None:
     return sql.execute(select(fulfilments).where(fulfilments.c.order_id == order)).one_or_none()
 
 
+def find_all(sql: Sql, order_ids: Iterable[int]) -> dict[int, AnyRow]:
+    """The fulfilments of these orders, of those that a provider ships."""
+    found = sql.execute(select(fulfilments).where(among(fulfilments.c.order_id, order_ids)))
+    return {known.order_id: known for known in found}
+
+
 def _write(t: Transaction, order: int, **values: Any) -> None:
     t.sql.execute(fulfilments.update().where(fulfilments.c.order_id == order).values(**values))
 
@@ -178,9 +184,18 @@ def let_go(t: Transaction, order: int) -> None:
     _write(t, order, state="recalled", told=0, wish="", digest=b"")
 
 
-def answered(t: Transaction, order: int, version: int, number: str) -> None:
-    """The provider has the order in this version, under its own number."""
-    _write(t, order, told=version, state="handed", remote_number=strip_control(number))
+def answered(t: Transaction, said: Iterable[tuple[int, int, str]]) -> None:
+    """The provider has these orders: each in a version, under a number of its own."""
+    t.many(_answered, [
+        {"order": order, "newest": version, "its_number": strip_control(number)} for order, version, number in said
+    ])  # fmt: skip
+
+
+_answered = (
+    fulfilments.update()
+    .where(fulfilments.c.order_id == bindparam("order"))
+    .values(told=bindparam("newest"), state="handed", remote_number=bindparam("its_number"))
+)
 
 
 def grant(t: Transaction, order: int) -> None:
@@ -221,8 +236,7 @@ def demand_own(sql: Sql, order: AnyRow) -> None:
 
 def build(sql: Sql, keys: KeyBook, owed: Mapping[int, Owed]) -> dict[int, Handover]:
     """The orders to tell now, by the message's key. One whose recipient was forgotten meanwhile is told without."""
-    found = {known.order_id: known for known in
-             sql.execute(select(fulfilments).where(among(fulfilments.c.order_id, owed)))}  # fmt: skip
+    found = find_all(sql, owed)
     shots = _snapshots(sql, found)
     shared = _shared_skus(sql, {line.item_id for shot in shots.values() for line in shot.lines})
     people = _people(sql, keys, [order for order, shot in shots.items() if not shot.cancelled])
@@ -245,7 +259,7 @@ def _said(shot: Snapshot, known: AnyRow, shared: Mapping[int, str], who: wire.Re
         lines=[
             wire.HandedLine(line=line.remote_id, sku=shared.get(line.item_id, line.sku), name=line.name,
                             quantity=shot.quantity(line) or line.quantity, cancelled=shot.unwanted(line))
-            for line in shot.lines if line.quantity
+            for line in shot.lines if shot.quantity(line) or line.quantity
         ],
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from zenv.errors import BadInput, Refused
 from zenv.facts import Farewell, LinkFact, Message, Receipt, RequestLink
 from zenv.ledger import audit, connections, inbounds, stock, users
-from zenv.ledger.models import Breaker, Company, Fulfilment, Item, Level, Link, Order, OrderLine, Warehouse
+from zenv.ledger.models import Breaker, Company, Link, Order, OrderLine, Warehouse
 from zenv.ledger.models import Connection as Account
 from zenv.ledger.models import Message as OwedRow
 from zenv.ledger.notices import notice, withdraw
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from zenv.company_code import CompanyCode
 
 links, warehouses, accounts, company = table(Link), table(Warehouse), table(Account), table(Company)
-levels, items, fulfilments = table(Level), table(Item), table(Fulfilment)
 orders, lines, messages, breakers = table(Order), table(OrderLine), table(OwedRow), table(Breaker)
 
 STANDING = ("requested", "linked", "disconnected")
@@ -254,37 +253,6 @@ def _items_waited_for(sql: Sql) -> Sequence[int]:
 
 
 # ---- parting ---------------------------------------------------------------------------------------------
-
-
-def demand_empty(sql: Sql, link: AnyRow) -> None:
-    """Raises Refused, listing what is left, while units are there or orders are with the provider (Z37, Z38)."""
-    units = [f"{found.sku}: {found.on_hand} on hand, {found.picked} picked, {found.in_transit} in transit"
-             for found in _units(sql, link)]  # fmt: skip
-    open_orders = _open_orders(sql, link)
-    if units or open_orders:
-        left = units + ([f"orders {', '.join(open_orders)}"] if open_orders else [])
-        raise Refused(f"{_name(sql, link)} is not empty, so it stays connected. Left: {'; '.join(left)}.",
-                      f"zenv stock levels --warehouse '{_name(sql, link)}'")  # fmt: skip
-
-
-def _units(sql: Sql, link: AnyRow) -> Sequence[AnyRow]:
-    there = levels.c.on_hand + levels.c.picked + levels.c.in_transit
-    return sql.execute(
-        select(items.c.sku, levels.c.on_hand, levels.c.picked, levels.c.in_transit)
-        .join(items, items.c.id == levels.c.item_id)
-        .where(levels.c.warehouse_id == link.warehouse_id, there > 0)
-        .order_by(items.c.sku)
-    ).all()
-
-
-def _open_orders(sql: Sql, link: AnyRow) -> Sequence[str]:
-    """The numbers of orders that the provider has, or is to have, and that are not done."""
-    ours = select(fulfilments.c.order_id).where(
-        fulfilments.c.connection_id == link.connection_id, fulfilments.c.state.in_(("wanted", "handed"))
-    )
-    there = orders.c.id.in_(ours) | (orders.c.connection_id == link.connection_id)
-    is_open = orders.c.state.in_(("pending", "ready", "part_shipped"))
-    return sql.execute(select(orders.c.number).where(there, is_open).order_by(orders.c.number)).scalars().all()
 
 
 def disconnected(t: Transaction, connection: int) -> None:

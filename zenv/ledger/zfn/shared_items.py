@@ -89,7 +89,10 @@ def _free_skus(t: Transaction, client: AnyRow, skus: Sequence[str]) -> dict[str,
     taken = set(catalog.find_ids(t.sql, wanted.values()))
     for sku, ours in wanted.items():
         again = 1
-        while wanted[sku] in taken or catalog.find_ids(t.sql, [wanted[sku]]):
+        while wanted[sku] in taken:
             again += 1
-            wanted[sku] = f"{ours} ({again})"
+            free = f"{ours} ({again})"
+            if free in wanted.values() or catalog.find_ids(t.sql, [free]):
+                taken.add(free)
+            wanted[sku] = free
     return wanted

@@ -7,7 +7,7 @@ sides, whatever becomes of our own SKU. An item that the provider made is its to
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection as Sql
@@ -59,11 +59,13 @@ def build(sql: Sql, owed: Mapping[int, Owed]) -> dict[int, ItemShare]:
     """The items to tell now, by the message's key."""
     connection = next((one.connection for one in owed.values()), 0)
     known = _named_there(sql, connection, owed)
-    taken = _others_there(sql, connection, owed)
+    found = sql.execute(select(items).where(among(items.c.id, owed), items.c.client_id.is_(None))).all()
+    there = _listed(sql, connection, [item.sku for item in found])
     built = {}
-    for item in sql.execute(select(items).where(among(items.c.id, owed), items.c.client_id.is_(None))):
+    for item in found:
         sku = known.get(item.id, item.sku)
-        if taken.get(item.id) != sku and len(sku) <= LONGEST:
+        taken = sku in there and there[sku].item_id not in (None, item.id)  # the provider knows another item by it
+        if not taken and len(sku) <= LONGEST:
             built[owed[item.id].id] = ItemShare(owed[item.id].id, _shared(item, sku))
     return built
 
@@ -76,16 +78,6 @@ def _named_there(sql: Sql, connection: int, item_ids: Iterable[int]) -> dict[int
     return {item: sku for item, sku in sql.execute(found.order_by(listings.c.id.desc()))}
 
 
-def _others_there(sql: Sql, connection: int, item_ids: Iterable[int]) -> dict[int, str]:
-    """Item -> its own SKU, where the provider knows another of our items by it."""
-    found = (
-        select(items.c.id, items.c.sku)
-        .join(listings, listings.c.sku == items.c.sku)
-        .where(among(items.c.id, item_ids), listings.c.connection_id == connection, listings.c.item_id != items.c.id)
-    )
-    return {item: sku for item, sku in sql.execute(found)}
-
-
 def _shared(item: AnyRow, sku: str) -> wire.SharedItem:
     from zenv import wire
 
@@ -94,18 +86,30 @@ def _shared(item: AnyRow, sku: str) -> wire.SharedItem:
                            attributes=said, active=item.active)  # fmt: skip
 
 
-def book(t: Transaction, owed: Owed, message: Message | None, receipt: Receipt) -> None:
-    """The provider has taken an item: it is listed there, and linked to ours."""
-    if receipt.outcome != "done" or not isinstance(message, ItemShare):
+def book(
+    t: Transaction, sent: Mapping[int, Owed], messages: Mapping[int, Message], receipts: Sequence[Receipt]
+) -> None:
+    """The provider has taken items: they are listed there, and linked to ours."""
+    done = [(sent[one.key], messages.get(one.key)) for one in receipts if one.outcome == "done"]
+    taken = {told.item.sku: (owed, told.item) for owed, told in done if isinstance(told, ItemShare)}
+    if not taken:
         return
-    this = (listings.c.connection_id == owed.connection, listings.c.sku == message.item.sku)
-    known = t.sql.execute(select(listings.c.id, listings.c.item_id).where(*this)).one_or_none()
-    if known is None:
-        t.insert(Listing, [row(Listing, connection_id=owed.connection, sku=message.item.sku, name=message.item.name,
-                               gtin=message.item.gtin, fulfilled_by="channel", first_seen_at=t.now)])  # fmt: skip
-        known = t.sql.execute(select(listings.c.id, listings.c.item_id).where(*this)).one()
-    if known.item_id is None:
-        linking.join(t, {known.id: owed.subject})
+    connection = next(owed.connection for owed, _ in taken.values())
+    known = _listed(t.sql, connection, taken)
+    t.insert(Listing, [
+        row(Listing, connection_id=connection, sku=sku, name=item.name, gtin=item.gtin, fulfilled_by="channel",
+            first_seen_at=t.now)
+        for sku, (_, item) in taken.items() if sku not in known
+    ])  # fmt: skip
+    listed = _listed(t.sql, connection, taken)
+    linking.join(t, {one.id: taken[sku][0].subject for sku, one in listed.items() if one.item_id is None})
+
+
+def _listed(sql: Sql, connection: int, skus: Iterable[str]) -> dict[str, AnyRow]:
+    """SKU -> the listing at the provider, of those there are."""
+    these = (listings.c.connection_id == connection, among(listings.c.sku, skus))
+    found = sql.execute(select(listings.c.id, listings.c.sku, listings.c.item_id).where(*these))
+    return {one.sku: one for one in found}
 
 
 # ---- levels of what was linked later ---------------------------------------------------------------------

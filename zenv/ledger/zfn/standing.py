@@ -70,7 +70,7 @@ def enable(t: Transaction) -> str:
     standing = read(t.sql)
     if standing.plan != "enterprise":
         raise Refused(f"Only the plan enterprise can be a provider, and this company is on {standing.plan}. "
-                      "Nothing was changed.", whom_to_ask(t.sql))  # fmt: skip
+                      "Nothing was changed.", _way_out(t.sql, standing))  # fmt: skip
     if not standing.provider:
         _set(t, provider="requested")
         audit.record(t, "asked for the provider function")
@@ -93,13 +93,22 @@ def demand_provider(sql: Connection) -> None:
     standing = read(sql)
     if standing.plan != "enterprise" or standing.provider != "granted":
         raise Refused(f"This company ({_company(sql).name}) is no provider: {_missing(standing)}. "
-                      "Nothing was changed.", whom_to_ask(sql))  # fmt: skip
+                      "Nothing was changed.", _way_out(sql, standing))  # fmt: skip
 
 
 def _missing(standing: Standing) -> str:
     if standing.plan != "enterprise":
         return f"it is on the plan {standing.plan}, not enterprise"
     return "the function was requested but not granted" if standing.provider else "the function was never requested"
+
+
+def _way_out(sql: Connection, standing: Standing) -> str:
+    """Whom to ask, and what comes next."""
+    if standing.plan != "enterprise":
+        return f"{whom_to_ask(sql)}\nAn administrator runs: zenv zfn plan enterprise"
+    if not standing.provider:
+        return f"{whom_to_ask(sql)}\nzenv zfn enable"
+    return f"{whom_to_ask(sql)}\nAn administrator runs: zenv zfn grant"
 
 
 def whom_to_ask(sql: Connection) -> str:

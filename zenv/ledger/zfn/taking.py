@@ -195,12 +195,23 @@ _set_hold = order_rows.update().where(order_rows.c.id == bindparam("order")).val
 def _number(t: Transaction, client: AnyRow, new: Sequence[AnyRow]) -> None:
     """A client's order bears its client's number, so that no two ever collide: `CO-CLIENT-NUMBER`."""
     wanted = {one.id: f"CO-{client.id}-{wire.number_in(one.remote_id)[1]}" for one in new}
+    taken = _taken(t.sql, wanted.values())
     for key, number in wanted.items():
-        free, again = number, 1
-        while t.sql.execute(select(order_rows.c.id).where(order_rows.c.number == free)).first() is not None:
+        again = 1
+        while wanted[key] in taken:
             again += 1
-            free = f"{number}-{again}"
-        t.sql.execute(order_rows.update().where(order_rows.c.id == key).values(number=free))
+            wanted[key] = f"{number}-{again}"
+            taken |= _taken(t.sql, [wanted[key]])
+        taken.add(wanted[key])
+    t.many(_set_number, [{"order": key, "ours": number} for key, number in wanted.items()])
+
+
+def _taken(sql: Connection, numbers: Iterable[str]) -> set[str]:
+    found = sql.execute(select(order_rows.c.number).where(among(order_rows.c.number, numbers)))
+    return set(found.scalars())
+
+
+_set_number = order_rows.update().where(order_rows.c.id == bindparam("order")).values(number=bindparam("ours"))
 
 
 # ---- versions and answers --------------------------------------------------------------------------------
