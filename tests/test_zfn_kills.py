@@ -1,7 +1,7 @@
 """kill -9 at every boundary of what two companies do together, on either side, then the same again unharmed: linked
 once, each order at the provider once, each parcel in the client's books once and told to Amazon once, no unit lost.
 
-The client, a command of the provider's, or the process that serves the provider's face dies. CI takes two boundaries of
+The client, a command of the provider's, or the process that serves the provider's face dies. CI takes a boundary of
 each by the seed that is printed when it fails; `pytest -m whole` takes them all. The mutants show that the sweep would
 notice.
 """
@@ -196,9 +196,9 @@ def survive(
 
 
 @EACH
-def test_I14_holds_after_a_kill_at_seeded_boundaries(scene: Scene, victim: str, ground: Ground) -> None:
-    for boundary in random.Random(SEED).sample(range(1, scene.boundaries[victim == FACE]), 2):
-        assert survive(ground, scene, victim, boundary), f"there is no boundary {boundary}"
+def test_I14_holds_after_a_kill_at_a_seeded_boundary(scene: Scene, victim: str, ground: Ground) -> None:
+    boundary = random.Random(f"{SEED} {scene.name} {victim}").randint(1, scene.boundaries[victim == FACE])
+    assert survive(ground, scene, victim, boundary), f"there is no boundary {boundary}"
 
 
 @pytest.mark.whole
@@ -210,12 +210,15 @@ def test_I14_holds_after_a_kill_at_each_boundary(scene: Scene, victim: str, grou
 @pytest.mark.parametrize(
     ("mutant", "scene", "victim"),
     [
-        (kills.MARK_FIRST, scenes.ARRIVE, CLIENT), (kills.SEEN_FIRST, scenes.RETURN, CLIENT),
-        (kills.SETTLED_FIRST, scenes.HANDOVER, CLIENT), (kills.TAKEN_AS_TOLD, scenes.HANDOVER, CLIENT),
-        (kills.ASKED_TWICE, scenes.ASK, CLIENT), (kills.ASKED_TWICE, scenes.ASK, FACE),
-        (kills.SECRET_SPENT, scenes.EXCHANGE, CLIENT), (kills.TOLD_FIRST, scenes.ROTATED, CLIENT),
+        (kills.ASKED_TWICE, scenes.ASK, FACE), (kills.TOLD_FIRST, scenes.ROTATED, CLIENT),
         (kills.NEXT_FORGOTTEN, scenes.ROTATED, FACE), (kills.ACCEPTED_IN_TWO, scenes.ACCEPT, COMMAND),
         (kills.PACKAGE_ALONE, scenes.SHIP, COMMAND), (kills.NUMBERED_LATER, scenes.HANDOVER, FACE),
+        pytest.param(kills.MARK_FIRST, scenes.ARRIVE, CLIENT, marks=pytest.mark.whole),
+        pytest.param(kills.SEEN_FIRST, scenes.RETURN, CLIENT, marks=pytest.mark.whole),
+        pytest.param(kills.SETTLED_FIRST, scenes.WISH, CLIENT, marks=pytest.mark.whole),
+        pytest.param(kills.TAKEN_AS_TOLD, scenes.HANDOVER, CLIENT, marks=pytest.mark.whole),
+        pytest.param(kills.ASKED_TWICE, scenes.ASK, CLIENT, marks=pytest.mark.whole),
+        pytest.param(kills.SECRET_SPENT, scenes.EXCHANGE, CLIENT, marks=pytest.mark.whole),
     ],
     ids=lambda value: getattr(value, "name", value),
 )  # fmt: skip

@@ -31,7 +31,7 @@ from zenv.ledger import connections, inbounds, listing_facts, messages, order_fa
 from zenv.ledger.book import Book
 from zenv.ledger.runs import Tally
 from zenv.ledger.transaction import AnyRow, Transaction, in_chunks
-from zenv.ledger.zfn import answers, journal, links, sharing
+from zenv.ledger.zfn import answers, journal, links, restored, sharing
 
 DETAILS_AT_ONCE = 100
 READ_BACK_AT_ONCE = 2000
@@ -249,6 +249,7 @@ def _record_of_network(t: Transaction, owner: int, fact: Fact) -> None:
     """What only a provider says."""
     match fact:
         case LinkFact():
+            restored.heed(t, owner, fact)
             links.record(t, owner, fact)
         case HandedFact():
             answers.record_state(t, owner, fact.state)

@@ -104,7 +104,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     # The mirror has moved what the provider has not (_goods).
     "an entry is left out": (
         change(replay.record, ("for moved in booked.movements:\n        if (item",
-                               "for moved in booked.movements[:2]:\n        if (item")),
+                               "for moved in booked.movements[1:]:\n        if (item")),
     ),
     # A late word of having seen one change makes the provider forget another (_orders).
     "a revision is a small number": (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from zenv import joining, sync
+from zenv import housekeeping, joining, sync
 from zenv.connectors.base import World
 from zenv.ledger import inbounds, orders
 from zenv.ledger.book import Book
@@ -75,6 +75,7 @@ def part(book: Book, world: World, _: str) -> None:
         state = "deactivated"
     if state == "deactivated":
         run(book, world, DEPOT, "handover")
+    housekeeping.CHORES["history"].do(book)
 
 
 # ---- the provider's --------------------------------------------------------------------------------------

@@ -28,11 +28,12 @@ from zenv.facts import (
     RecipientFact,
 )
 from zenv.ledger.keeping import KEPT, KEPT_FAILED
+from zenv.ledger.models import Connection as Account
 from zenv.ledger.models import Run, RunFailure, RunRecords
 from zenv.ledger.transaction import AnyRow, Transaction, among, row, table
 from zenv.privacy import strip_control
 
-runs, failures, records = table(Run), table(RunFailure), table(RunRecords)
+runs, failures, records, accounts = table(Run), table(RunFailure), table(RunRecords), table(Account)
 
 LEASE = timedelta(minutes=15)
 """Renewed with every recorded page; after it a run is taken for dead."""
@@ -213,6 +214,7 @@ def end(t: Transaction, run: int, outcome: str, tally: Tally) -> datetime:
 def prune(t: Transaction) -> int:
     """Forget successful runs older than a month and others older than two (H64); how many. A run with a record
     that is still set aside stays: nothing that waits for a person goes away by itself."""
+    _bury(t)
     waits = select(failures.c.run_id).where(failures.c.settled_at.is_(None))
     # A run whose process died and whose task never ran again has no end, only the end of its lease.
     over = func.coalesce(runs.c.ended_at, runs.c.lease_until)
@@ -220,6 +222,13 @@ def prune(t: Transaction) -> int:
     old = list(t.sql.execute(select(runs.c.id).where(good | bad, runs.c.id.not_in(waits))).scalars())
     _forget(t, old)
     return len(old)
+
+
+def _bury(t: Transaction) -> None:
+    """A run that died just after it had ended its connection is followed by none that would say so."""
+    removed = select(accounts.c.id).where(accounts.c.status == "removed")
+    dead = (runs.c.outcome == "running", runs.c.lease_until < t.now, runs.c.connection_id.in_(removed))
+    t.sql.execute(runs.update().where(*dead).values(outcome="abandoned", ended_at=t.now, lease_until=None))
 
 
 def _forget(t: Transaction, old: Iterable[int]) -> None:

@@ -172,9 +172,15 @@ def levels(sql: Connection, client: AnyRow, entry: int | None, after: str = "",
     an entry there is not."""
     mark = head(sql, client) if entry is None else _mark(sql, client, entry)
     last = _at(sql, client, mark.entry)
-    about = {"client": client.id, "connection": client.connection_id, "after": after, "most": limit + 1,
+    about = {"client": client.id, "connection": client.connection_id, "most": limit + 1,
              "until": last.id if last is not None else 0}  # fmt: skip
-    found = sql.execute(_LEVELS, about).all()
+    found: list[AnyRow] = []
+    while len(found) <= limit:
+        window = sql.execute(_LEVELS, about | {"after": after}).all()
+        found += [one for one in window if one.on_hand or one.picked or one.in_transit]
+        if len(window) <= limit:
+            break
+        after = window[-1].sku
     page = [wire.LevelOf(**one._mapping) for one in found[:limit]]
     return wire.Levels(at=mark, levels=page, more=len(found) > limit)
 
@@ -193,14 +199,13 @@ def _net(state: str) -> str:
 
 _LEVELS = text(f"""
 SELECT n.sku, {_net("on_hand")}, {_net("picked")}, {_net("in_transit")}
-  FROM ({NAMES}) n
-  JOIN movement m ON m.item_id = n.item_id AND m.id <= :until
-  JOIN place s ON s.id = m.source_id
-  JOIN place d ON d.id = m.destination_id
- WHERE n.sku > :after
- GROUP BY n.sku HAVING on_hand > 0 OR picked > 0 OR in_transit > 0
- ORDER BY n.sku LIMIT :most
+  FROM (SELECT item_id, sku FROM ({NAMES}) WHERE sku > :after ORDER BY sku LIMIT :most) n
+  LEFT JOIN movement m ON m.item_id = n.item_id AND m.id <= :until
+  LEFT JOIN place s ON s.id = m.source_id
+  LEFT JOIN place d ON d.id = m.destination_id
+ GROUP BY n.sku ORDER BY n.sku
 """)
+"""Of so many items, also of those without units."""
 
 
 # ---- items -----------------------------------------------------------------------------------------------

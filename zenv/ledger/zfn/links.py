@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_update
 
 from zenv.errors import BadInput, Refused
 from zenv.facts import Farewell, LinkFact, Message, Receipt, RequestLink
-from zenv.ledger import audit, connections, inbounds, stock, users
+from zenv.ledger import audit, connections, stock, users
 from zenv.ledger.models import Breaker, Company, Link, Order, OrderLine, Warehouse
 from zenv.ledger.models import Connection as Account
 from zenv.ledger.models import Message as OwedRow
@@ -189,7 +189,7 @@ def record(t: Transaction, connection: int, fact: LinkFact) -> None:
         return
     match (link.state, said.state):
         case ("requested", "denied"):
-            _denied(t, link, f"{link.provider} denied the request of {_name(t.sql, link)}")
+            _denied(t, link, f"{link.provider} denied the request of {warehouse_name(t.sql, link)}")
         case ("requested", "linked"):
             _linked(t, link, said.client)
         case ("linked", "linked" | "denied"):
@@ -199,8 +199,6 @@ def record(t: Transaction, connection: int, fact: LinkFact) -> None:
         case ("deactivated", "deactivated"):
             _part(t, link)
     if said.state == "linked":
-        if said.restores != link.restores and link.state == "linked":
-            _tell_again(t, link)
         _write(t, connection, restores=said.restores, token_expires_at=said.token_expires_at)
 
 
@@ -211,17 +209,6 @@ def _asked_for_a_token(t: Transaction, connection: int, answer: str) -> None:
         connections.needs_login(t, connection)
 
 
-def _tell_again(t: Transaction, link: AnyRow) -> None:
-    """The provider went back to a backup: what it heard since is lost there, and is told in a new version. What it did
-    since, a person has to look at."""
-    sharing.share_all(t, link.connection_id)
-    handing.tell_again(t, link.connection_id)
-    inbounds.tell_again(t, link.connection_id)
-    name = _name(t.sql, link)
-    said = f"{link.provider} went back to a backup; all that is open was told again: see where the books differ now"
-    notice(t, "provider restored", name, said, f"zenv zfn compare '{name}'")
-
-
 def _write(t: Transaction, connection: int, **values: Any) -> None:
     t.sql.execute(links.update().where(links.c.connection_id == connection).values(**values))
 
@@ -229,7 +216,7 @@ def _write(t: Transaction, connection: int, **values: Any) -> None:
 def _denied(t: Transaction, link: AnyRow, said: str) -> None:
     _write(t, link.connection_id, state="denied", decided_at=t.now)
     connections.end_link(t, link.connection_id)
-    name = _name(t.sql, link)
+    name = warehouse_name(t.sql, link)
     notice(t, DENIED, name, said, f"zenv zfn request --warehouse '{name}' --code CODE")
     audit.record(t, "link denied", name, "refused", detail=f"provider={link.provider}")
 
@@ -244,7 +231,7 @@ def _linked(t: Transaction, link: AnyRow, client: int | None) -> None:
     sharing.share_all(t, link.connection_id)
     t.touch(*_items_waited_for(t.sql))
     t.hand(*t.sql.execute(select(orders.c.id).where(orders.c.ship_from == link.warehouse_id)).scalars())
-    audit.record(t, "linked", _name(t.sql, link), detail=f"provider={link.provider} client={client}")
+    audit.record(t, "linked", warehouse_name(t.sql, link), detail=f"provider={link.provider} client={client}")
 
 
 def _items_waited_for(sql: Sql) -> Sequence[int]:
@@ -261,7 +248,7 @@ def disconnected(t: Transaction, connection: int) -> None:
     assert link is not None
     if link.state == "linked":
         _write(t, connection, state="disconnected")
-        audit.record(t, "disconnected", _name(t.sql, link), detail=f"provider={link.provider}")
+        audit.record(t, "disconnected", warehouse_name(t.sql, link), detail=f"provider={link.provider}")
 
 
 def deactivate_warehouse(t: Transaction, name: str) -> None:
@@ -280,7 +267,7 @@ def deactivate_warehouse(t: Transaction, name: str) -> None:
 def _part(t: Transaction, link: AnyRow) -> None:
     _write(t, link.connection_id, state="parted")
     connections.end_link(t, link.connection_id)
-    audit.record(t, "parted", _name(t.sql, link), detail=f"provider={link.provider}")
+    audit.record(t, "parted", warehouse_name(t.sql, link), detail=f"provider={link.provider}")
 
 
 def reactivate_warehouse(t: Transaction, name: str) -> None:
@@ -357,7 +344,8 @@ def _connection_name(sql: Sql, link: AnyRow) -> str:
     return str(sql.execute(select(accounts.c.name).where(accounts.c.id == link.connection_id)).scalar_one())
 
 
-def _name(sql: Sql, link: AnyRow) -> str:
+def warehouse_name(sql: Sql, link: AnyRow) -> str:
+    """What we call the warehouse of a link."""
     return str(sql.execute(select(warehouses.c.name).where(warehouses.c.id == link.warehouse_id)).scalar_one())
 
 
