@@ -2,7 +2,7 @@
 commits by hand.
 
 Provider and client are two ledgers, and the provider's face is served by another process over HTTPS. The base is
-`bench.by_hand`: bodies of the same size in the same batches, a commit for each on either side, persons in plain text.
+`bench.by_hand`: bodies of the same size in the same batches, a commit for each on either side.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from zenv.ledger.zfn import clients, links, standing
 
 DEPOT = "Depot"
 TARGET = Target(most=5)
+SEALED = "by hand, each person sealed under a key"
 PAGE = 1000
 UNITS = 1000
 PERSON = RecipientFact(
@@ -65,8 +66,9 @@ def _orders(net: Network, folder: Path, count: int) -> None:
     ((there, reserved),) = _ask(net.provider, "SELECT (SELECT COUNT(*) FROM fulfilment WHERE state = 'taken'),"
                                               " (SELECT SUM(quantity) FROM reservation)")  # fmt: skip
     assert (there, reserved) == (count, 3 * count), (there, reserved)
-    medians = {"by hand": by_hand.orders(folder, net.provider.home, count), "zenv": taken}
-    compare(medians, "by hand", {"zenv": TARGET})
+    base = {sealed: by_hand.orders(folder, net.provider.home, count, sealed) for sealed in (True, False)}
+    medians = {SEALED: base[True], "by hand, persons in plain text": base[False], "zenv": taken}
+    compare(medians, SEALED, {"zenv": TARGET})
     say("orders handed over a second", f"{count / taken:,.0f}")
 
 

@@ -160,6 +160,7 @@ def the_end(n: Net) -> None:
     _goods(n)
     _parcels(n)
     _orders(n)
+    _inbounds(n)
     _other(n)
     nothing_oversold(n)
     differs = comparing.compare_provider(n.client, DEPOT, world(n.client, n.company.clock))
@@ -302,6 +303,25 @@ def _same_lines(n: Net, here: int, there: int) -> bool:
     theirs = {row.remote_id: (row.open, row.shipped) for row in n.there(LINES, there)}
     return {line: ours.get(line, (0, 0)) for line in ours | theirs} == {
         line: theirs.get(line, (0, 0)) for line in ours | theirs}  # fmt: skip
+
+
+EXPECTED = ("SELECT b.remote_id, b.state, SUM(l.quantity) AS units, SUM(l.received) AS received FROM inbound b"
+            " JOIN inbound_line l ON l.inbound_id = b.id JOIN connection c ON c.id = b.connection_id"
+            " WHERE c.name = ? AND b.state <> 'requested' GROUP BY b.id")  # fmt: skip
+
+
+def _inbounds(n: Net) -> None:
+    """What was announced is expected, and what was cancelled is not; both count the same units received."""
+    ours = {row.remote_id: row for row in n.company.rows(EXPECTED, DEPOT)}
+    theirs = {row.remote_id: row for row in n.there(EXPECTED, OURS)}
+    for reference in ours | theirs:
+        here, there = ours.get(reference), theirs.get(reference)
+        if here is None or there is None:
+            promise(here is not None and here.state == "cancelled", f"{reference}: here {here}, there {there}")
+            continue
+        state = "open" if here.state == "shipped" else here.state
+        same = (state, here.units, here.received) == (there.state, there.units, there.received)
+        promise(same or here.state == there.state == "cancelled", f"{reference}: here {here}, there {there}")
 
 
 def _returned_are_said(n: Net, handed: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def late_arrives(n: Net) -> None:
 
 CUSTOMERS: tuple[tuple[int, Deed], ...] = (
     (14, deeds.buy), (4, deeds.pay), (3, deeds.give_up), (2, deeds.ask_to_cancel), (2, deeds.drop_ship),
-    (4, late_arrives), (7, wait), (2, go_away), (5, depot.other_client),
+    (5, late_arrives), (7, wait), (2, go_away), (5, depot.other_client),
 )  # fmt: skip
 CLIENT: tuple[tuple[int, Deed], ...] = (
     (30, run_network), (26, run_amazon), (1, look_again), (14, deeds.make_order), (9, deeds.change_order),
@@ -147,6 +147,7 @@ def history(seed: int, story: list[str]) -> Iterator[Net]:
         for book in both:
             companies.link(n, book)
         companies.sell_from_the_depot(n)
+        line.again = lambda: not n.calm and rng.random() < 0.2
         line.before, line.after = lambda: _before(n), lambda request: _meanwhile(n, request)
         yield n
 

@@ -1,7 +1,8 @@
 """The line between a client and its provider, and what becomes of requests on it.
 
 Faults are drawn for reads and for writes apart (operations.md 3.5). A delayed request is delivered later, after others;
-its answer is lost. While the line is down nobody gets through, not even to the handshake.
+its answer is lost. A write may come once more, long after it was answered. While the line is down nobody gets through,
+not even to the handshake.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Line:
     late: list[tuple[str, str, str, dict[str, str], bytes]] = field(default_factory=list)
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
+    again: Callable[[], bool] = lambda: False
+    """Whether a copy of a write is delivered once more, much later."""
     after: Callable[[httpx.Request], None] = lambda _: None
 
     def arm(self, rng: Any) -> str:
@@ -113,9 +116,10 @@ def _carried(line: Line, send: Callable[[], httpx.Response], request: httpx.Requ
         raise httpx.ReadTimeout("lost", request=request)
     if kind == "503":
         return httpx.Response(503, headers={"content-type": "text/html"}, stream=Again(b"<p>busy</p>"))
-    if kind == "late":
+    if kind == "late" or (request.method != "GET" and line.again()):
         kept = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
         line.late.append((line.speaker, request.method, str(request.url), kept, body))
+    if kind == "late":
         raise httpx.ReadTimeout("late", request=request)
     response = _heard(line, send())
     if kind == "twice":

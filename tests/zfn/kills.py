@@ -50,7 +50,7 @@ NUMBERED_LATER = "an order is taken in one transaction and numbered in another"
 
 _JOURNAL = "    with job.book.transaction() as t:\n        bad = journal.record("
 _END = "    with job.book.transaction() as t:\n        _end_page(t, job, page, stream)\n"
-_SEEN = "            api.wire.call(SEEN, json=seen.model_dump(mode=\"json\"))\n"
+_SEEN = '            api.wire.call(SEEN, json=seen.model_dump(mode="json"))\n'
 _TOLD = "            yield Page([_told(api, change) for change in page.changes])\n"
 _RECEIPTS = "        with book.transaction() as t:\n            messages.book_receipts("
 _SETTLED = (

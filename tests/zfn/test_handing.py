@@ -340,3 +340,18 @@ def test_nothing_stays_set_aside_in_the_depot_once_the_provider_has_let_go(book:
     assert ("cancellation", "A-1") in {(kind, subject) for kind, subject, *_ in books.ask(
         book, "SELECT kind, subject FROM messages")}  # fmt: skip
     assert books.findings(book) == []
+
+
+def test_a_first_handover_that_was_changed_on_its_way_and_is_refused_comes_back(book: Book, depot: int) -> None:
+    """The first version never arrived, and the second is refused: the provider has nothing of it."""
+    number = by_hand(book, ("LAMP", 5))
+    assert books.do(book, order_changes.edit, number, Edit({"LAMP": 2})) == "requested"
+    assert handed(book, depot, "refused", reason="unknown item").version == 2
+    assert ("returned", number) in books.inbox(book) and state(book, number)[0] == "returned"
+
+
+def test_a_change_refused_before_the_first_answer_was_heard_leaves_it_handed_over(book: Book, depot: int) -> None:
+    number = by_hand(book, ("LAMP", 5))
+    assert books.do(book, order_changes.edit, number, Edit({"LAMP": 2})) == "requested"
+    handed(book, depot, "refused", reason="being picked")
+    assert ("change refused", number) in books.inbox(book) and state(book, number) == ("handed", 2, 2, 0)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 orders, lines, links = table(Order), table(OrderLine), table(Link)
 
+GOES_ON = ("being picked", "shipped")
+"""Reasons that only a provider has who took the order in some version."""
+
 
 def book(
     t: Transaction, sent: Mapping[int, Owed], messages: Mapping[int, Message], receipts: Sequence[Receipt]
@@ -94,17 +97,19 @@ def _reshape(t: Transaction, order: AnyRow, units: Mapping[str, int]) -> None:
 
 def _refused(t: Transaction, order: AnyRow, known: AnyRow, wish: Mapping[str, Any], reason: str, version: int) -> None:
     provider = _provider(t, known.connection_id)
-    handing.refused(t, order.id, version, returned=not known.told and not wish)
+    # Its answer to an earlier version may have been lost.
+    has_it = bool(known.told) or reason in GOES_ON
+    handing.refused(t, order.id, version, returned=not has_it)
     if wish.get("cancel"):
         t.sql.execute(orders.update().where(orders.c.id == order.id).values(cancelling="refused"))
-    if wish:
+    if not has_it:
+        _returned(t, order, provider, f"{provider} will not ship order {order.number} ({reason})")
+    elif wish:
         said = f"{provider} did not agree to a change of order {order.number} ({reason}); the order stands as it was"
         notice(t, "change refused", order.number, said)
-    elif known.told:
+    else:
         said = f"order {order.number} has changed, but {provider} goes on as it was ({reason})"
         notice(t, "change refused", order.number, said)
-    else:
-        _returned(t, order, provider, f"{provider} will not ship order {order.number} ({reason})")
 
 
 def _provider(t: Transaction, connection: int) -> str:

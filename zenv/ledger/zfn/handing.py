@@ -212,7 +212,7 @@ def told_as_it_stands(t: Transaction, order: int) -> None:
 def refused(t: Transaction, order: int, version: int, returned: bool) -> None:
     """The provider goes on with what it had before this version, or (`returned`) will not ship the order at all. What
     stands here now is not said again."""
-    _write(t, order, wish="", told=version, **({"state": "returned"} if returned else {}))
+    _write(t, order, wish="", told=version, state="returned" if returned else "handed")
     told_as_it_stands(t, order)
 
 
