@@ -76,6 +76,7 @@ on stderr what happened, that nothing was lost, and the next command; with `--js
 
 """
 
+
 def openapi_page() -> str:
     """The face of a fulfilment provider, for whoever writes a client of their own."""
     return json.dumps(description.document(), indent=2, ensure_ascii=False) + "\n"

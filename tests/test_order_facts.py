@@ -1,4 +1,4 @@
-"""What a channel says of its order_changes, orders: once, whatever comes twice, late, or in the wrong order, and every change."""
+"""What a channel says of its orders: once, whatever comes twice, late, or in the wrong order, and every change."""
 
 from __future__ import annotations
 

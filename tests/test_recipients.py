@@ -1,4 +1,4 @@
-"""The people order_changes, orders go to: readable by whoever ships, by nobody who finds the files, and gone with the key."""
+"""The people orders go to: readable by whoever ships, by nobody who finds the files, and gone with the key."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 2 MiB in memory."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "zenv-tests", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "zenv-tests", str(place)]
     if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small tmpfs takes root")
     yield place

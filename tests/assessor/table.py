@@ -175,6 +175,7 @@ TABLE = [
     Use("sql", "'SELECT * FROM orders'"),
     Use("sql", "'SELECT * FROM personal'"),
     Use("demo"),
+    Use("demo zfn"),
     Use("sim amazon", "--port 0 --items 3 --orders 3", stop=(signal.SIGINT, 1.0), fails=True),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 from collections.abc import Iterator
@@ -176,11 +177,19 @@ class TestZfn(ConnectorContract):
         assert (account.external_id, account.plan) == ("Lamp Shop", "zfn")
 
     def test_every_stream_its_tasks_name_can_be_pulled_and_ends_with_a_cursor(self, far_side: FarSide) -> None:
-        """Only the journal has a cursor: the others are whole each time, or gone once they were seen."""
+        """The journal has a mark, the catalogue its day: others are whole each time, or gone once they were seen."""
         one = far_side.connect()
         for stream in {stream for task in one.tasks for stream in task.streams}:
             cursors = [page.cursor for page in one.pull(stream, None)]
-            assert (set(cursors) <= {None}) == (stream != "events")
+            assert (set(cursors) <= {None}) == (stream not in ("events", "catalogue"))
+
+    def test_the_catalogue_is_read_once_a_day(self, far_side: FarSide) -> None:
+        one = far_side.connect()
+        *_, last = one.pull("catalogue", None)
+        (again,) = one.pull("catalogue", last.cursor)
+        assert again.cursor is None and "less than a day ago" in again.why_empty
+        yesterday = json.dumps({"read_at": (books.MORNING - 9600 * books.HOUR).isoformat()})
+        assert len(list(one.pull("catalogue", yesterday))) > 1
 
 
 def handed(number: str, quantity: int = 1) -> wire.HandedOrder:

@@ -61,7 +61,7 @@ def the_mirror_is_what_the_provider_was(n: Net) -> None:
             was[moved.sku, moved.destination] += moved.quantity
         if all(was[place] == units for place, units in mirror.items()):
             return
-    promise(False, f"the provider never held {({place: units for place, units in mirror.items() if units})}")
+    promise(False, f"the provider never held { ({place: units for place, units in mirror.items() if units}) }")
 
 
 def look_at_the_inbox(n: Net) -> None:
@@ -210,8 +210,12 @@ def _goods(n: Net) -> None:
     promise(mirror == kept, f"in the client's books {mirror}, at the provider {kept}")
     depot_is = {sku: sum(units) for sku, units in kept.items()}
     promise(depot_is == dict(+n.tally.depot), f"the depot holds {+n.tally.depot}, in its books {depot_is}")
-    home_is = {row.sku: row.units for row in n.company.rows(
-        "SELECT sku, on_hand + picked AS units FROM levels WHERE warehouse = ? AND on_hand + picked > 0", "Main")}
+    home_is = {
+        row.sku: row.units
+        for row in n.company.rows(
+            "SELECT sku, on_hand + picked AS units FROM levels WHERE warehouse = ? AND on_hand + picked > 0", "Main"
+        )
+    }
     promise(home_is == dict(+n.tally.home), f"at home are {+n.tally.home}, in the books {home_is}")
     left = Counter(n.tally.home)
     for units in (n.tally.depot, n.tally.lost, *(parcel.units for parcel in n.tally.parcels)):
@@ -229,8 +233,13 @@ def _odd(n: Net) -> set[str]:
 
 def _parcels(n: Net) -> None:
     """Each parcel is in both ledgers and at Amazon once, and no order left twice, unless the inbox says so."""
-    ours = Counter(tuple(row) for row in n.company.rows(
-        "SELECT o.number, s.tracking FROM shipment s JOIN customer_order o ON o.id = s.order_id WHERE NOT s.elsewhere"))
+    ours = Counter(
+        tuple(row)
+        for row in n.company.rows(
+            "SELECT o.number, s.tracking FROM shipment s JOIN customer_order o ON o.id = s.order_id"
+            " WHERE NOT s.elsewhere"
+        )
+    )
     left = Counter((p.order.partition(":")[2], p.tracking) for p in n.tally.parcels)
     promise(ours == left, f"left {left - ours} more and {ours - left} less than the client's books say")
     theirs = Counter(tuple(row) for row in n.there(

@@ -17,7 +17,7 @@ from zenv.ledger.inbounds import taking as inbound_taking
 from zenv.ledger.zfn import answers, arrivals, feed, handing, journal, replay, taking
 
 _LAID_OUT = (
-    'these = messages.update().where(messages.c.id.in_(chunk))\n'
+    "these = messages.update().where(messages.c.id.in_(chunk))\n"
     '        t.sql.execute(these.values(state="sent", sent_revision=messages.c.revision))'
 )
 

@@ -124,11 +124,11 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "a lost answer is taken as done": (change(delivery._look_up, (_FOUND, 'receipt = Receipt(owed.id, "done")')),),
     "a failed feed is taken as done": (change(following.follow_feed, (_FATAL, _FATAL.replace("unknown", "done"))),),
     "stock is told before the orders are read": (
-        change(sync.whole, ("        pulling.pull_task(job, task)\n", ""),
-               (_DELIVER, f"{_DELIVER}\n        pulling.pull_task(job, task)")),
+        change(sync.whole, ("            pulling.pull_task(job, task)\n", ""),
+               (_DELIVER, f"{_DELIVER}\n            pulling.pull_task(job, task)")),
     ),
     "a change on the wire is forgotten": (
-        change(outbox._settle, (", messages.c.sent_revision == messages.c.revision", "")),
+        change(outbox._done, (", messages.c.sent_revision == messages.c.revision", "")),
         change(messages._book_stock_level, ('if receipt.outcome in ("done", "submitted"):', "if False:")),
     ),
     "waiting lines are never filled": (change(settle._fill, ("in shelves.waiting:", "in ():")),),

@@ -102,5 +102,3 @@ def test_Z23_Z25_Z26_what_is_missing_or_wrong_is_refused_and_changes_nothing(
     before: Any = provider.data("zfn", "clients")
     assert provider("zfn", *words).code == code
     assert provider.data("zfn", "clients") == before
-
-

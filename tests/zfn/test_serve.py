@@ -45,9 +45,7 @@ class Served:
         env = {**os.environ, "ZENV_HOME": str(home), "PYTHONUNBUFFERED": "1", **environment}
         with self.log.open("w") as log:
             command = [sys.executable, "-m", "zenv", "serve", *words]
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=log)
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
 

@@ -55,9 +55,7 @@ def accept(
     import_user: Annotated[
         str, typer.Option("--import-user", metavar="USER", help="The user whom the client's orders carry.")
     ],
-    new_client: Annotated[
-        bool, typer.Option("--new-client", help="Make a client under the company's name.")
-    ] = False,
+    new_client: Annotated[bool, typer.Option("--new-client", help="Make a client under the company's name.")] = False,
     client: Annotated[
         str | None, typer.Option("--client", metavar="NAME", help="A client you have that is not linked now.")
     ] = None,

@@ -21,7 +21,7 @@ from zenv.ledger.inbounds import rows as inbounds
 from zenv.ledger.invariants import append_only, folder, goods, schema, trade, work
 from zenv.ledger.lines import refresh_states
 from zenv.ledger.models import OUTSIDE
-from zenv.ledger.stock import Move, move
+from zenv.ledger.stock import Move, is_own, move
 from zenv.ledger.transaction import AnyRow, Transaction, as_stored
 
 Act = Callable[[Transaction], list[str]]
@@ -162,7 +162,8 @@ def _clear(t: Transaction, item: int, warehouse: int) -> str:
     lines = "SELECT ol.item_id FROM reservation r JOIN order_line ol ON ol.id = r.line_id"
     t.touch(item, *t.sql.execute(text(f"{lines} WHERE r.item_id = :item AND r.warehouse_id = :there"), this).scalars())
     t.sql.execute(text("DELETE FROM reservation WHERE item_id = :item AND warehouse_id = :there"), this)
-    units = t.sql.execute(text(PICKED_FOR_ORDERS), this).scalar() or 0
+    # What is in a provider's hands, the provider puts back: its journal alone moves what is there.
+    units = (t.sql.execute(text(PICKED_FOR_ORDERS), this).scalar() or 0) if is_own(t.sql, warehouse) else 0
     if units > 0:
         move(t, [Move(item, t.place(warehouse, "picked"), t.place(warehouse, "on_hand"), units, "unpicked",
                       note="reservations were made anew (zenv doctor)")])  # fmt: skip

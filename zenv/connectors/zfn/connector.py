@@ -92,7 +92,7 @@ class ZfnConnector:
             return iter([Page((), why_empty=self._not_linked())])
         match stream:
             case "catalogue":
-                return streams.read_items(self._api)
+                return streams.read_catalogue(self._api, cursor)
             case "changes":
                 return streams.read_changes(self._api)
             case "events":

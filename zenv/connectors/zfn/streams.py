@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -26,6 +28,17 @@ from zenv.facts import (
 HISTORY_CHANGED = "history changed"
 """The code of a 409: the provider's journal is no longer the one that was read."""
 BEGINNING = wire.Mark(entry=0)
+READ_EVERY = timedelta(days=1)
+
+
+def read_catalogue(api: Api, cursor: str | None) -> Iterator[Page]:
+    """All items once a day: what the provider makes or changes meanwhile, it tells by itself."""
+    now = api.world.now()
+    if cursor is not None and now - datetime.fromisoformat(json.loads(cursor)["read_at"]) < READ_EVERY:
+        yield Page((), why_empty="its catalogue was read less than a day ago")
+        return
+    yield from read_items(api)
+    yield Page((), json.dumps({"read_at": now.isoformat()}))
 
 
 def read_items(api: Api) -> Iterator[Page]:

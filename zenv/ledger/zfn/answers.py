@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from zenv.errors import Refused
 from zenv.facts import Handover, Message, Receipt
 from zenv.ledger import order_changes
 from zenv.ledger.lines import refresh_states, reshape
@@ -80,6 +81,15 @@ def _come_true(t: Transaction, order: AnyRow, wish: Mapping[str, Any]) -> None:
 
 
 def _after_cancelling(t: Transaction, order: AnyRow, wish: Mapping[str, Any]) -> None:
+    try:
+        with t.sql.begin_nested():
+            _let_it_leave(t, order, wish)
+    except Refused as error:
+        # Something happened to it since it was wished for; the provider has let go all the same.
+        notice(t, "returned", order.number, error.message, f"zenv orders show {order.number}")
+
+
+def _let_it_leave(t: Transaction, order: AnyRow, wish: Mapping[str, Any]) -> None:
     if "ship_from" in wish:
         order_changes.leave_from(t, _order(t, order.id), wish["ship_from"])
     elif order.state in OPEN_STATES:

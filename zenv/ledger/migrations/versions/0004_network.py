@@ -272,9 +272,7 @@ CREATE INDEX ix_item_gtin ON item (gtin);
 
 CREATE INDEX ix_item_parent_id ON item (parent_id);
 """
-OF_ITEM = (
-    "id, sku, gtin, name, parent_id, attributes, unit_cost, weight_grams, active, created_at"
-)
+OF_ITEM = "id, sku, gtin, name, parent_id, attributes, unit_cost, weight_grams, active, created_at"
 
 WAREHOUSE = """
 CREATE TABLE warehouse (
@@ -292,9 +290,7 @@ CREATE TABLE warehouse (
 )
  STRICT;
 """
-OF_WAREHOUSE = (
-    "id, name, kind, rank, active, created_at"
-)
+OF_WAREHOUSE = "id, name, kind, rank, active, created_at"
 
 CUSTOMER_ORDER = """
 CREATE TABLE customer_order (
@@ -368,10 +364,7 @@ CREATE TABLE shipment (
 )
  STRICT;
 """
-OF_SHIPMENT = (
-    "id, order_id, reference, warehouse_id, carrier, service, tracking, shipped_at, elsewhere, "
-    "confirmed_at"
-)
+OF_SHIPMENT = "id, order_id, reference, warehouse_id, carrier, service, tracking, shipped_at, elsewhere, confirmed_at"
 
 
 def upgrade() -> None:
