@@ -372,3 +372,12 @@ def test_nobody_else_is_accepted_as_a_client_that_is_linked(book: Book, served: 
         clients.ask(t, b"pepper", standing.code(t.sql), said)
     with pytest.raises(Refused, match="is linked already"):
         served.accept("Lamp Shop")
+
+
+def test_Z13_the_client_names_its_warehouse_as_it_likes(book: Book, served: Provider) -> None:
+    name = "Lager Süd (ruhig)"
+    save(book, name)
+    assert request(book, served, name).told
+    assert asked(served) == [("Lamp Shop", "tester", name)]
+    served.accept()
+    assert run(book, name=name).outcome == "ok" and state(book) == [(name, "linked")]
