@@ -336,9 +336,9 @@ def test_the_last_administrator_stays(book: Book) -> None:
 def _require(book: Book, name: str) -> None:
     with book.reading() as sql:
         users.require(sql, name)
+
+
 def test_Z6_nobody_becomes_a_client_who_has_not_asked(provider: Book) -> None:
     with pytest.raises(NotFound, match="no request 1"):
         do(provider, clients.accept, 1, "petra", True, None)
     assert books.ask(provider, "SELECT COUNT(*) FROM clients") == [(0,)]
-
-
