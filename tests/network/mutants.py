@@ -10,7 +10,7 @@ from __future__ import annotations
 from tests.year.mutants import Change, change
 from zenv import pulling
 from zenv.connectors.zfn import streams
-from zenv.ledger import lines, outbox, settle
+from zenv.ledger import outbox, settle
 from zenv.ledger.inbounds import announcing
 from zenv.ledger.inbounds import rows as inbound_rows
 from zenv.ledger.inbounds import taking as inbound_taking
@@ -91,10 +91,7 @@ MUTANTS: dict[str, tuple[Change, ...]] = {
     "versions begin anew": (
         change(handing._refresh, ("version=known.version + 1)\n    known", "version=1)\n    known")),
     ),
-    # The client moves what is in the provider's hands (_goods).
-    "the client puts back what the provider holds": (
-        change(lines.put_back, (" and is_own(t.sql, held.warehouse_id)", "")),
-    ),
+    # That the client puts back what the provider holds shows too seldom here: tests/zfn/test_handing.py finds it.
     # A parcel of an order that was not known yet is never heard of again (the auditor, _parcels).
     "the journal does not wait for the order it speaks of": (
         change(journal.unknown_orders, ("return sorted(entered - set(sql.execute(here).scalars()))", "return []")),
