@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import books
-from tests.zfn import companies, faces, two_books
+from tests.zfn import companies, faces, provider_face, two_books
 from tests.zfn.two_books import Two
 from zenv.ledger.book import Book
 
@@ -22,6 +22,13 @@ def provider_book(blank_home: Path, tmp_path: Path, clock: books.Clock) -> Itera
             books.stock.add_warehouse(t, "Side", rank=20)
         yield found
         assert books.findings(found) == []
+
+
+@pytest.fixture
+def served(provider_book: Book) -> Iterator[provider_face.Provider]:
+    """The same company as a provider whose face is served, to be taken away and brought back."""
+    with provider_face.provider(provider_book) as found:
+        yield found
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from random import SystemRandom
 from typing import Any
 
 import httpx
@@ -58,9 +59,13 @@ class Face:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody has, and that the system gives to nobody who asks for any (those begin at 32768): a face that
+    was taken away comes back on its own."""
+    while True:
+        port = SystemRandom().randint(10_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def trusting(certificate: str) -> ssl.SSLContext:

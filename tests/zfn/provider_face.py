@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from tests import books
+from tests.zfn.faces import free_port
 from zenv import joining, sync
 from zenv.connectors.base import World
 from zenv.ledger import stock, users
@@ -35,7 +36,7 @@ class Provider:
 
     def start(self) -> None:
         """Serve, on the port of before where there was one."""
-        listener = serving.bind(Where(f"127.0.0.1:{self.port or _free_port()}"))
+        listener = serving.bind(Where(f"127.0.0.1:{self.port or free_port()}"))
         self.port = listener.getsockname()[1]
         with self.book.transaction() as t:
             standing.edit(t, address=f"127.0.0.1:{self.port}")
@@ -65,14 +66,6 @@ class Provider:
         with self.book.transaction() as t:
             (waiting,) = clients.review(t)
             clients.deny(t, waiting.request)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests import books
 from tests.cli_driver import Zenv, a_shop, an_empty_home  # noqa: F401  fixtures
-from tests.zfn.provider_face import DEPOT, Provider, provider, receive
+from tests.zfn.provider_face import DEPOT, Provider, receive
 from zenv.errors import BadInput, NeedsAttention, NotFound, Refused
 from zenv.ledger import stock
-from zenv.ledger.book import Book
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests import books
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, run, world
+from tests.zfn.provider_face import DEPOT, Provider, link, receive, run, world
 from zenv import comparing, reimport
 from zenv.errors import Refused
 from zenv.ledger import connections, orders, stock
@@ -15,12 +13,6 @@ from zenv.ledger.book import Book
 from zenv.ledger.invariants import Finding
 from zenv.ledger.models import Mirrored
 from zenv.ledger.stock import Move
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 @pytest.fixture

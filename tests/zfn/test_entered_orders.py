@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests import books
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, run, world
+from tests.zfn.provider_face import DEPOT, Provider, link, receive, run, world
 from zenv import reimport
 from zenv.errors import Refused
 from zenv.ledger import order_changes, orders
 from zenv.ledger.book import Book
 from zenv.ledger.order_changes import Edit
 from zenv.ledger.zfn import taking
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 @pytest.fixture

@@ -355,3 +355,17 @@ def test_a_change_refused_before_the_first_answer_was_heard_leaves_it_handed_ove
     assert books.do(book, order_changes.edit, number, Edit({"LAMP": 2})) == "requested"
     handed(book, depot, "refused", reason="being picked")
     assert ("change refused", number) in books.inbox(book) and state(book, number) == ("handed", 2, 2, 0)
+
+
+def test_a_wish_made_while_another_version_is_on_its_way_outlives_the_refusal_of_that_one(
+    book: Book, depot: int
+) -> None:
+    number = by_hand(book, ("LAMP", 4))
+    handed(book, depot)
+    books.do(book, orders.hold, number, "a question")
+    on_its_way = books.claim(book, depot, "order")
+    books.do(book, order_changes.cancel, number, "no_stock")
+    books.answer(book, "order", *on_its_way, "refused", reason="being picked")
+    assert state(book, number) == ("handed", 3, 2, 1)
+    assert handed(book, depot).cancelled
+    assert books.state(book, number) == "cancelled" and books.findings(book) == []

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests import books
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, request, run, save, state, world
+from tests.zfn.provider_face import DEPOT, Provider, link, receive, request, run, save, state, world
 from zenv import joining, sync, wire
 from zenv.company_code import read_code
 from zenv.connectors.zfn.connector import show_new_token
 from zenv.errors import BadInput, NotFound, Refused, Unreachable
 from zenv.ledger import connections, orders, stock, users
 from zenv.ledger.book import Book
+from zenv.ledger.settle import read_sources
 from zenv.ledger.zfn import clients, links, standing, tokens
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 def asked(served: Provider) -> list[tuple[str, str, str]]:
@@ -54,7 +48,7 @@ def test_an_accepted_request_links_and_the_secret_of_the_request_is_gone(book: B
     assert (found.state, found.client_number, found.provider) == ("linked", 1, "Lamp Shop")
     with book.reading() as sql:
         assert set(connections.open_secrets(sql, DEPOT, book.master_key)) == {"token"}
-        assert links.linked_warehouses(sql) == {found.warehouse_id: found.connection_id}
+        assert read_sources(sql).kept == {found.warehouse_id}
 
 
 def test_Z24_a_denied_request_is_seen_here_and_may_be_sent_again(book: Book, served: Provider) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests import books
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, run, save, world
+from tests.zfn.provider_face import DEPOT, Provider, link, receive, run, save, world
 from zenv import reimport, sync, wire
 from zenv.errors import Refused, Stopped
 from zenv.facts import BookedFact
@@ -15,12 +13,6 @@ from zenv.ledger import catalog, connections, listings
 from zenv.ledger.book import Book
 from zenv.ledger.catalog import NewItem
 from zenv.ledger.zfn import client_items, journal, sharing
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from tests import books
 from tests.books import PERSON, make_order
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, receive, run
+from tests.zfn.provider_face import DEPOT, Provider, link, receive, run
 from zenv.ledger import audit, order_changes, orders, restore
 from zenv.ledger.book import Book
 from zenv.ledger.order_changes import Edit
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 @pytest.fixture

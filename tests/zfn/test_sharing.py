@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tests import books
-from tests.zfn.provider_face import DEPOT, Provider, link, provider, run, world
+from tests.zfn.provider_face import DEPOT, Provider, link, run, world
 from zenv import handover
 from zenv.errors import Unreachable
 from zenv.ledger import catalog, orders
 from zenv.ledger.book import Book
 from zenv.ledger.catalog import NewItem
 from zenv.ledger.zfn import client_items, sharing
-
-
-@pytest.fixture
-def served(provider_book: Book) -> Iterator[Provider]:
-    with provider(provider_book) as found:
-        yield found
 
 
 def there(served: Provider) -> list[tuple[Any, ...]]:

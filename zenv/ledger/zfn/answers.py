@@ -65,7 +65,7 @@ def _come_true(t: Transaction, order: AnyRow, wish: Mapping[str, Any]) -> None:
     """The provider agreed: the change is made here, too, and is no news to the provider."""
     if not wish:
         return
-    handing.grant(t, order.id)
+    handing.end_wish(t, order.id)
     if "lines" in wish:
         _reshape(t, order, wish["lines"])
     if wish.get("ship_by"):
@@ -110,7 +110,7 @@ def _refused(t: Transaction, order: AnyRow, known: AnyRow, wish: Mapping[str, An
     # Its answer to an earlier version may have been lost.
     has_it = bool(known.told) or reason in GOES_ON
     handing.refused(t, order.id, version, returned=not has_it)
-    if wish.get("cancel"):
+    if wish.get("cancel") or (not has_it and order.cancelling == "requested"):
         t.sql.execute(orders.update().where(orders.c.id == order.id).values(cancelling="refused"))
     if not has_it:
         _returned(t, order, provider, f"{provider} will not ship order {order.number} ({reason})")

@@ -258,11 +258,6 @@ def by_id(sql: Connection, client: int) -> AnyRow:
     return sql.execute(select(clients).where(clients.c.id == client)).one()
 
 
-def client_of(sql: Connection, connection: int) -> AnyRow | None:
-    """The client whose connection this is, if it is a client's."""
-    return sql.execute(select(clients).where(clients.c.connection_id == connection)).one_or_none()
-
-
 def request_of(sql: Connection, token_id: str) -> AnyRow | None:
     """The request that this secret made."""
     return sql.execute(select(requests).where(requests.c.token_id == token_id)).one_or_none()

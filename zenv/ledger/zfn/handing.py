@@ -198,8 +198,8 @@ _answered = (
 )
 
 
-def grant(t: Transaction, order: int) -> None:
-    """The provider agreed to what was wished for: it is about to be so here."""
+def end_wish(t: Transaction, order: int) -> None:
+    """The provider has answered what was wished for."""
     _write(t, order, wish="")
 
 
@@ -211,9 +211,13 @@ def told_as_it_stands(t: Transaction, order: int) -> None:
 
 def refused(t: Transaction, order: int, version: int, returned: bool) -> None:
     """The provider goes on with what it had before this version, or (`returned`) will not ship the order at all. What
-    stands here now is not said again."""
-    _write(t, order, wish="", told=version, state="returned" if returned else "handed")
-    told_as_it_stands(t, order)
+    stands here now is not said again; a wish in a newer version, which is still to be answered, stays."""
+    known = find(t.sql, order)
+    assert known is not None
+    _write(t, order, told=version, state="returned" if returned else "handed")
+    if returned or version == known.version:
+        end_wish(t, order)
+        told_as_it_stands(t, order)
 
 
 def demand_own(sql: Sql, order: AnyRow) -> None:

@@ -306,12 +306,6 @@ def of_warehouse(sql: Sql, warehouse: int) -> AnyRow | None:
     return sql.execute(select(links).where(*standing)).one_or_none()
 
 
-def linked_warehouses(sql: Sql) -> dict[int, int]:
-    """Warehouse -> connection of every link over which goods flow."""
-    found = sql.execute(select(links.c.warehouse_id, links.c.connection_id).where(links.c.state == "linked"))
-    return {warehouse: connection for warehouse, connection in found}
-
-
 def demand_linked(sql: Sql, name: str) -> AnyRow:
     """The link over which goods flow, by its warehouse's name (or what that was when it was asked for), with the names
     of `warehouse` and `connection`. Raises NotFound; Refused where there is no live connection (Z34)."""
